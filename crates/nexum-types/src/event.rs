@@ -1,0 +1,51 @@
+//! What the engine feeds to a module.
+
+use alloy_primitives::B256;
+use serde::{Deserialize, Serialize};
+
+use crate::{BlockNumber, ChainId};
+
+/// One event, as a module's `on-event` takes it.
+///
+/// The contract's further kinds (logs, ticks, messages) join with the feeds that make them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A canonical block.
+    Block(Block),
+}
+
+/// A canonical block of one chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// The chain it belongs to.
+    pub chain_id: ChainId,
+    /// Its height.
+    pub number: BlockNumber,
+    /// Its hash.
+    pub hash: B256,
+    /// The hash of the block before it.
+    pub parent_hash: B256,
+    /// When it was made, in milliseconds since the Unix epoch, UTC. Headers count in seconds;
+    /// the conversion happens where a header is read.
+    pub timestamp_ms: u64,
+}
+
+impl Block {
+    /// The block's number and hash.
+    #[must_use]
+    pub fn block_ref(&self) -> BlockRef {
+        BlockRef {
+            number: self.number,
+            hash: self.hash,
+        }
+    }
+}
+
+/// Names one block beyond doubt: two branches have the same numbers, never the same hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BlockRef {
+    /// Its height.
+    pub number: BlockNumber,
+    /// Its hash.
+    pub hash: B256,
+}

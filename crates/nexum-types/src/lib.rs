@@ -1,0 +1,25 @@
+//! The words the rooms of Nexum share: ids, events, the cursor, the write-set, the host error,
+//! and the ports through which one room reaches another.
+//!
+//! This crate does no I/O and holds no async runtime. A port here is a trait that one room
+//! implements and another calls, so that siblings never name each other.
+
+mod chain;
+mod config;
+mod cursor;
+mod event;
+mod host_error;
+mod ids;
+mod state;
+mod write_set;
+
+pub use chain::{BoxFuture, ChainRpc, RpcRequest, RpcResult};
+pub use config::{Config, ConfigScalar, ConfigValue};
+pub use cursor::{Cursor, Source};
+pub use event::{Block, BlockRef, Event};
+pub use host_error::{HostError, HostErrorKind};
+pub use ids::{BlockNumber, ChainId, InvalidModuleName, ModuleName};
+pub use state::{CallState, Snapshot, StateBackend, StateError};
+pub use write_set::{WriteSet, limits};
+
+pub use alloy_primitives::{Address, B256};
