@@ -1,0 +1,233 @@
+//! Bundles: the folder that an entry of the operator's file names, and how it goes together with
+//! the rest of that file.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use nexum_types::{Config, ConfigValue, ModuleName};
+
+use crate::{
+    ModuleManifest, ModulePlaces, Place, Problem,
+    config::{RawConfig, value_kind},
+    engine::{EngineParts, EntryParts},
+    module::{self, ModuleFile, ModuleParts},
+    source::{self, Span},
+};
+
+/// A module's manifest in a bundle.
+const MANIFEST: &str = "nexum.toml";
+/// A module's component in a bundle.
+const COMPONENT: &str = "module.wasm";
+
+/// A module that is to run: its manifest with the operator's word laid over, and its component.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    /// The manifest as it takes effect: `name` is the one the module runs under, and `config` has
+    /// the operator's values.
+    pub manifest: ModuleManifest,
+    /// Where the component is. Its bytes have not been read.
+    pub component: PathBuf,
+    /// Where the manifest says what.
+    pub places: ModulePlaces,
+    /// The entry of the operator's file.
+    pub entry: Place,
+}
+
+impl Bundle {
+    /// The name that the module runs under.
+    #[must_use]
+    pub fn name(&self) -> &ModuleName {
+        &self.manifest.name
+    }
+}
+
+/// Reads the bundle of each entry, and checks how they go together. The problems of the
+/// operator's own file come first.
+pub(crate) fn read_all(engine: &EngineParts) -> (Vec<Bundle>, Vec<Problem>) {
+    let (mut of_engine, mut of_modules, mut bundles) = (Vec::new(), Vec::new(), Vec::new());
+    let mut named: BTreeMap<ModuleName, &EntryParts> = BTreeMap::new();
+    // One bundle can stand behind several entries; what is wrong with its file is told once.
+    let mut told = BTreeSet::new();
+    for entry in &engine.entries {
+        let folder = &entry.entry.path;
+        let parts = match open(folder, &entry.path) {
+            Ok(parts) => parts,
+            Err(problem) => {
+                of_engine.push(*problem);
+                continue;
+            }
+        };
+        if !fs::metadata(folder.join(COMPONENT)).is_ok_and(|file| file.is_file()) {
+            of_engine.push(missing(
+                &entry.path,
+                folder,
+                COMPONENT,
+                "build the component into it",
+            ));
+        }
+        if let Some(name) = entry.entry.name.as_ref().or(parts.name.as_ref()) {
+            match named.get(name) {
+                Some(first) => of_engine.push(same_name(name, first, entry)),
+                None => drop(named.insert(name.clone(), entry)),
+            }
+        }
+        of_engine.extend(differing_types(entry, &parts));
+        if told.insert(folder) {
+            of_modules.extend(missing_chains(engine, &parts));
+            of_modules.extend(parts.problems);
+        }
+        if let Some(file) = parts.file {
+            bundles.push(overlaid(entry, file));
+        }
+    }
+    of_engine.extend(of_modules);
+    (bundles, of_engine)
+}
+
+/// The bundle's manifest, or what the entry at `place` gets for an answer.
+fn open(folder: &Path, place: &Place) -> Result<ModuleParts, Box<Problem>> {
+    let path = folder.join(MANIFEST);
+    let error = match source::read(&path) {
+        Ok(text) => return Ok(module::parse(&path, text)),
+        Err(error) => error,
+    };
+    let problem = if !folder.is_dir() {
+        Problem::new(
+            place.clone(),
+            format!("there is no bundle at {}", folder.display()),
+        )
+        .with_label("no such folder")
+        .with_help(
+            "write the path of a folder with nexum.toml and module.wasm, relative to this \
+                 file's folder",
+        )
+    } else if !path.exists() {
+        missing(
+            place,
+            folder,
+            MANIFEST,
+            "write the module's manifest into it",
+        )
+    } else {
+        Problem::new(place.clone(), format!("{}: {error}", path.display()))
+            .with_label("this bundle")
+            .with_help("check who may read it")
+    };
+    Err(Box::new(problem))
+}
+
+fn missing(place: &Place, folder: &Path, file: &str, help: &str) -> Problem {
+    Problem::new(
+        place.clone(),
+        format!("the bundle {} has no {file}", folder.display()),
+    )
+    .with_label("this bundle")
+    .with_help(help)
+}
+
+fn same_name(name: &ModuleName, first: &EntryParts, second: &EntryParts) -> Problem {
+    let place = |entry: &EntryParts| entry.name.as_ref().unwrap_or(&entry.path).clone();
+    Problem::new(place(second), format!("two modules are named `{name}`"))
+        .with_label(format!("`{name}` again"))
+        .with_also(place(first), format!("`{name}` is this one"))
+        .with_help(format!(
+            "a name is the identity of a module's state: give one of them another, such as name = \"{name}-2\""
+        ))
+}
+
+/// A value of the operator's that has another type than the author's.
+fn differing_types(entry: &EntryParts, parts: &ModuleParts) -> Vec<Problem> {
+    let Config(over) = &entry.entry.config;
+    let differing = over.iter().filter_map(|(key, value)| {
+        let place = entry.config.get(key)?;
+        let (authors_key, authors_kind, span) = author(key, value, &parts.config)?;
+        let authors = parts.source.place(span);
+        let kind = value_kind(value);
+        let message = if authors_key == *key {
+            format!("`config.{}` is {kind} here and {authors_kind} in the module's manifest", key.escape_debug())
+        } else {
+            let (key, authors_key) = (key.escape_debug(), authors_key.escape_debug());
+            format!("`config.{key}` is {kind} here, and the module's manifest has `config.{authors_key}` as {authors_kind}")
+        };
+        Some(
+            Problem::new(place.clone(), message)
+                .with_label(kind)
+                .with_also(authors, format!("{authors_kind} here"))
+                .with_help("write the type that the module's author chose"),
+        )
+    });
+    differing.collect()
+}
+
+/// The author's key that `value` at `key` goes against, with its type and its place. A table
+/// goes against a value of the same name, too.
+fn author<'a>(
+    key: &'a str,
+    value: &ConfigValue,
+    config: &'a RawConfig,
+) -> Option<(&'a str, &'static str, Span)> {
+    if let Some(entry) = config.0.get(key) {
+        let kind = value_kind(&entry.value);
+        return (kind != value_kind(value)).then(|| (key, kind, entry.span.clone()));
+    }
+    let below = format!("{key}.");
+    if let Some((_, entry)) = config
+        .0
+        .range(below.clone()..)
+        .next()
+        .filter(|(k, _)| k.starts_with(&below))
+    {
+        return Some((key, "a table", entry.span.clone()));
+    }
+    let above = key.match_indices('.').map(|(dot, _)| &key[..dot]);
+    above.into_iter().find_map(|above| {
+        let (above, entry) = config.0.get_key_value(above)?;
+        Some((above.as_str(), value_kind(&entry.value), entry.span.clone()))
+    })
+}
+
+/// The chains that the module requires and the operator's file does not have.
+fn missing_chains(engine: &EngineParts, parts: &ModuleParts) -> Vec<Problem> {
+    let configured = &engine.chains;
+    let missing = parts
+        .chains
+        .iter()
+        .filter(|chain| !configured.contains(&chain.value));
+    missing
+        .map(|chain| {
+            let id = chain.value;
+            let file = engine.source.name();
+            Problem::new(
+                parts.source.place(chain.span.clone()),
+                format!("the module requires chain {id}, which {file} does not configure"),
+            )
+            .with_label("not configured")
+            .with_help(format!(
+                "add to {file}:\n[chains.{id}]\n[[chains.{id}.endpoints]]\nurl = {{ env = \"CHAIN_{id}_URL\" }}"
+            ))
+        })
+        .collect()
+}
+
+/// The bundle as it takes effect.
+fn overlaid(entry: &EntryParts, file: ModuleFile) -> Bundle {
+    let ModuleFile {
+        mut manifest,
+        places,
+    } = file;
+    if let Some(name) = &entry.entry.name {
+        manifest.name = name.clone();
+    }
+    let mut config: BTreeMap<_, _> = std::mem::take(&mut manifest.config.0).into_iter().collect();
+    config.extend(entry.entry.config.0.iter().cloned());
+    manifest.config = Config(config.into_iter().collect());
+    Bundle {
+        manifest,
+        component: entry.entry.path.join(COMPONENT),
+        places,
+        entry: entry.path.clone(),
+    }
+}

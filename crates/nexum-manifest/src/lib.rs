@@ -1,0 +1,30 @@
+//! The two files of Nexum, `nexum.toml` (the author's) and `nexum-engine.toml` (the operator's):
+//! from raw text to validated, resolved values.
+//!
+//! A text is parsed into a tree with places, decoded by declarations that also yield the JSON
+//! Schema, and resolved once; the rest of the program sees only resolved values. Nothing stops at
+//! the first problem: [`ManifestErrors`] has all of them, each with its place and remedy.
+//!
+//! This crate reads files and the environment, and never writes, never asks the network and never
+//! reads a component's bytes. What it prints holds no secret of the operator's file.
+
+mod bundle;
+mod config;
+mod decode;
+mod engine;
+mod file;
+mod lists;
+mod module;
+mod problem;
+mod resolved;
+mod secret;
+mod source;
+mod values;
+mod wording;
+
+pub use bundle::Bundle;
+pub use engine::{EngineFile, Setup, schema_engine};
+pub use module::{ModuleFile, ModulePlaces, schema_module};
+pub use problem::{ManifestErrors, Problem, Summary};
+pub use resolved::*;
+pub use source::Place;

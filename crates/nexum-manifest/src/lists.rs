@@ -1,0 +1,72 @@
+//! Lists: plain, not empty, and without repetition.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::decode::{At, Decode, Decoder, Node};
+
+impl<T: Decode> Decode for Vec<At<T>> {
+    const EXPECTS: &'static str = "a list";
+
+    fn schema() -> Value {
+        json!({ "type": "array", "items": T::schema() })
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        decoder.list::<Self, T>(node)
+    }
+}
+
+/// A list that is not empty as it was written, though every entry of it may have been bad.
+pub(crate) struct NonEmpty<T>(pub(crate) Vec<At<T>>);
+
+impl<T: Decode> Decode for NonEmpty<T> {
+    const EXPECTS: &'static str = "a list";
+
+    fn schema() -> Value {
+        json!({ "type": "array", "items": T::schema(), "minItems": 1 })
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        if node
+            .get_ref()
+            .as_array()
+            .is_some_and(|array| array.is_empty())
+        {
+            let message = format!("`{}` is empty", decoder.keys());
+            decoder.report(node.span(), message, "empty");
+            return None;
+        }
+        decoder.list::<Self, T>(node).map(Self)
+    }
+}
+
+/// A list without repetition, in the order it was written.
+pub(crate) struct Set<T>(pub(crate) Vec<At<T>>);
+
+impl<T: Decode + Ord + Copy + std::fmt::Display> Decode for Set<T> {
+    const EXPECTS: &'static str = "a list";
+
+    fn schema() -> Value {
+        json!({ "type": "array", "items": T::schema(), "uniqueItems": true })
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        let items: Vec<At<T>> = decoder.list::<Self, T>(node)?;
+        let mut first = BTreeMap::new();
+        for item in &items {
+            if let Some(first) = first.insert(item.value, item.span.clone()) {
+                let message = format!("`{}` names {} twice", decoder.keys(), item.value);
+                decoder.report_twice(first, item.span.clone(), message, "take one out");
+            }
+        }
+        Some(Self(items))
+    }
+}
+
+impl<T: Ord + Copy> Set<T> {
+    pub(crate) fn values(&self) -> BTreeSet<T> {
+        self.0.iter().map(|item| item.value).collect()
+    }
+}

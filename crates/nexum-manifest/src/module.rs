@@ -1,0 +1,361 @@
+//! `nexum.toml`, the author's file.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use nexum_types::{ChainId, ModuleName};
+use serde_json::{Value, json};
+
+use crate::{
+    BlockSubscription, Capability, Durability, ManifestErrors, ModuleManifest, Place, Problem,
+    Resources, Sha256, Start, Subscription,
+    config::RawConfig,
+    decode::{At, Decode, Decoder, Node, table},
+    file::{self, Parsed},
+    lists::Set,
+    source::{Shown, Source},
+    values::{AtLeast, Version},
+    wording::quoted,
+};
+
+table! {
+    /// A module's manifest: what it is, what it needs, and which events it gets.
+    struct RawManifest {
+        /// What the module is.
+        required module: RawModule,
+        /// The chains that the module uses.
+        optional chains: RawRequiredChains,
+        /// The interfaces of `nexum:host` that the module may import. The table is mandatory: nothing is granted by default.
+        required capabilities: RawCapabilities,
+        /// The events that the module gets.
+        optional subscription: Vec<At<RawSubscription>>,
+        /// The values that `init` takes. Nested tables become dotted keys.
+        optional config: RawConfig,
+    }
+}
+
+table! {
+    /// What the module is.
+    struct RawModule {
+        /// The module's name, 1 to 64 of a-z, 0-9 and '-'. It is the identity of the module's state.
+        required name: At<ModuleName>,
+        /// The author's version of the module, such as "0.1.0".
+        required version: Version,
+        /// The digest that the component's bytes must have: "sha256:" and 64 hex digits. Without it, any component is taken.
+        optional component: At<Sha256>,
+        /// What the module may use up.
+        optional resources: RawResources,
+        /// How the module's state is kept.
+        optional state: RawState,
+    }
+}
+
+table! {
+    /// What one module may use up.
+    struct RawResources {
+        /// All linear memories and tables together, in bytes.
+        default max_memory_bytes: AtLeast<65_536> = AtLeast(Resources::default().max_memory_bytes),
+        /// Fuel for one call.
+        default max_fuel_per_event: AtLeast<1_000> = AtLeast(Resources::default().max_fuel_per_event),
+        /// Wall clock of one call, host calls included.
+        default max_event_duration: Duration = Resources::default().max_event_duration,
+        /// All keys and values of the state together, in bytes.
+        default max_state_bytes: AtLeast<1> = AtLeast(Resources::default().max_state_bytes),
+    }
+}
+
+table! {
+    /// How a module's state is kept.
+    struct RawState {
+        /// When a commit reaches the disk: "event", before the next event is taken, or { interval = "1s" }, together with others once in that time.
+        default durability: Durability = Durability::default(),
+    }
+}
+
+table! {
+    /// The chains that a module uses.
+    struct RawRequiredChains {
+        /// The chains without which the module does not start, by id.
+        required required: At<Set<ChainId>>,
+    }
+}
+
+table! {
+    /// The interfaces of `nexum:host` that a module may import.
+    struct RawCapabilities {
+        /// The capabilities without which the module does not start.
+        required required: At<Set<Capability>>,
+    }
+}
+
+table! {
+    /// Every canonical block of one chain.
+    struct RawBlockSubscription {
+        /// What the events are: "block".
+        required kind: BlockKind,
+        /// The chain. It is one of `chains.required`.
+        required chain_id: At<ChainId>,
+        /// Where to begin as long as the module has no cursor: "latest", the chain's head, or the number of a block.
+        default start: Start = Start::default(),
+    }
+}
+
+/// One `[[subscription]]`. Its `kind` says which keys the others are.
+pub(crate) enum RawSubscription {
+    Block(RawBlockSubscription),
+}
+
+impl Decode for RawSubscription {
+    const EXPECTS: &'static str = "a table";
+
+    fn schema() -> Value {
+        json!({ "oneOf": [RawBlockSubscription::schema()] })
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        // The keys of a kind that is not known are not known either: one problem is enough.
+        let kind = node
+            .get_ref()
+            .as_table()
+            .and_then(|table| table.get("kind"));
+        if let Some(kind) = kind.filter(|kind| kind.get_ref().as_str() != Some("block")) {
+            decoder.within("kind", "", |decoder| BlockKind::decode(kind, decoder));
+            return None;
+        }
+        RawBlockSubscription::decode(node, decoder).map(Self::Block)
+    }
+}
+
+pub(crate) struct BlockKind;
+
+impl Decode for BlockKind {
+    const EXPECTS: &'static str = "\"block\"";
+
+    fn schema() -> Value {
+        json!({ "const": "block" })
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        let text = decoder.text::<Self>(node)?;
+        match text {
+            "block" => return Some(Self),
+            "log" | "cron" | "message" => {
+                let message = format!("this engine has no {text:?} subscriptions yet");
+                let help = "it has \"block\"";
+                decoder.report_with_help(node.span(), message, "not available", help);
+            }
+            _ => {
+                let message = format!("there is no kind of subscription {}", quoted(text));
+                decoder.report_with_help(node.span(), message, "unknown", "it takes \"block\"");
+            }
+        }
+        None
+    }
+}
+
+/// A module's manifest and the places in it that later checks point at.
+#[derive(Debug)]
+pub struct ModuleFile {
+    pub(crate) manifest: ModuleManifest,
+    pub(crate) places: ModulePlaces,
+}
+
+/// Places in a module's manifest, for problems that show only once the component or the chain is
+/// at hand.
+#[derive(Debug, Clone)]
+pub struct ModulePlaces {
+    /// The file as a whole.
+    pub file: Place,
+    /// The value of `component`, where there is one.
+    pub component: Option<Place>,
+    /// The list of required capabilities.
+    pub capabilities: Place,
+    /// The entries of the list of required chains.
+    pub chains: BTreeMap<ChainId, Place>,
+}
+
+impl ModuleFile {
+    /// Reads and checks the manifest at `path`.
+    ///
+    /// # Errors
+    /// Every problem of the file, the one of reading it included.
+    pub fn load(path: &Path) -> Result<Self, ManifestErrors> {
+        Self::parse(path, file::read(path)?)
+    }
+
+    /// Checks the text of a manifest; `path` is what problems call it.
+    ///
+    /// # Errors
+    /// Every problem of the text.
+    pub fn parse(path: &Path, text: String) -> Result<Self, ManifestErrors> {
+        let parts = parse(path, text);
+        match (ManifestErrors::new(parts.problems), parts.file) {
+            (None, Some(file)) => Ok(file),
+            (Some(errors), _) => Err(errors),
+            (None, None) => Err(file::unexplained(&parts.source).into()),
+        }
+    }
+
+    /// The manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &ModuleManifest {
+        &self.manifest
+    }
+
+    /// The manifest, without its places.
+    #[must_use]
+    pub fn into_manifest(self) -> ModuleManifest {
+        self.manifest
+    }
+
+    /// Where things are written in it.
+    #[must_use]
+    pub fn places(&self) -> &ModulePlaces {
+        &self.places
+    }
+}
+
+/// What could be made of a manifest, and what is wrong with it. Where something is wrong the
+/// good parts are there all the same, so that checks across files see them.
+pub(crate) struct ModuleParts {
+    pub(crate) source: Arc<Source>,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) name: Option<ModuleName>,
+    pub(crate) chains: Vec<At<ChainId>>,
+    pub(crate) config: RawConfig,
+    pub(crate) file: Option<ModuleFile>,
+}
+
+pub(crate) fn parse(path: &Path, text: String) -> ModuleParts {
+    let Parsed { raw, mut decoder } = file::parse::<RawManifest>(&text);
+    if let Some(raw) = &raw {
+        check(raw, &mut decoder);
+    }
+    let source = Source::new(path, text, &Shown::Everything);
+    let problems = file::problems(&source, decoder.found);
+    let chains = raw
+        .as_ref()
+        .and_then(|raw| raw.chains.as_ref()?.required.as_ref());
+    ModuleParts {
+        name: raw
+            .as_ref()
+            .and_then(|raw| Some(raw.module.as_ref()?.name.as_ref()?.value.clone())),
+        chains: chains.map_or_else(Vec::new, |chains| chains.value.0.clone()),
+        file: raw.as_ref().and_then(|raw| resolve(raw, &source)),
+        config: raw.and_then(|raw| raw.config).unwrap_or_default(),
+        source,
+        problems,
+    }
+}
+
+fn block_subscriptions(raw: &RawManifest) -> impl Iterator<Item = &RawBlockSubscription> {
+    raw.subscription
+        .iter()
+        .flatten()
+        .map(|subscription| match &subscription.value {
+            RawSubscription::Block(block) => block,
+        })
+}
+
+/// The checks that need more than one value.
+fn check(raw: &RawManifest, decoder: &mut Decoder) {
+    let chains = match &raw.chains {
+        // A list that is missing within its table has been reported.
+        Some(chains) => chains
+            .required
+            .as_ref()
+            .map(|required| required.value.values()),
+        None => Some(std::collections::BTreeSet::new()),
+    };
+    let mut seen = BTreeMap::new();
+    for chain in block_subscriptions(raw).filter_map(|block| block.chain_id.as_ref()) {
+        if chains
+            .as_ref()
+            .is_some_and(|chains| !chains.contains(&chain.value))
+        {
+            let message = format!(
+                "`subscription.chain_id` is {}, which is not in `chains.required`",
+                chain.value
+            );
+            let help = match chains.iter().flatten().count() {
+                0 => format!("write\n[chains]\nrequired = [{}]", chain.value),
+                _ => format!("add {} to `chains.required`", chain.value),
+            };
+            decoder.report_with_help(chain.span.clone(), message, "not required", help);
+        }
+        if let Some(first) = seen.insert(chain.value, chain.span.clone()) {
+            let message = format!("two subscriptions take the blocks of chain {}", chain.value);
+            decoder.report_twice(
+                first,
+                chain.span.clone(),
+                message,
+                "take one out: each block comes once",
+            );
+        }
+    }
+}
+
+/// The manifest, if nothing that it needs is missing.
+fn resolve(raw: &RawManifest, source: &Arc<Source>) -> Option<ModuleFile> {
+    let module = raw.module.as_ref()?;
+    let capabilities = raw.capabilities.as_ref()?.required.as_ref()?;
+    let chains = match &raw.chains {
+        Some(chains) => Some(chains.required.as_ref()?),
+        None => None,
+    };
+    let resources = module
+        .resources
+        .as_ref()
+        .map_or_else(Resources::default, |raw| Resources {
+            max_memory_bytes: raw.max_memory_bytes.0,
+            max_fuel_per_event: raw.max_fuel_per_event.0,
+            max_event_duration: raw.max_event_duration,
+            max_state_bytes: raw.max_state_bytes.0,
+        });
+    let subscriptions = block_subscriptions(raw).map(|block| {
+        let (BlockKind, chain_id) = (block.kind.as_ref()?, block.chain_id.as_ref()?.value);
+        Some(Subscription::Block(BlockSubscription {
+            chain_id,
+            start: block.start,
+        }))
+    });
+    let manifest = ModuleManifest {
+        name: module.name.as_ref()?.value.clone(),
+        version: module.version.as_ref()?.0.clone(),
+        component: module.component.as_ref().map(|component| component.value),
+        resources,
+        durability: module
+            .state
+            .as_ref()
+            .map_or_else(Durability::default, |raw| raw.durability),
+        chains: chains
+            .map(|chains| chains.value.values())
+            .unwrap_or_default(),
+        capabilities: capabilities.value.values(),
+        subscriptions: subscriptions.collect::<Option<_>>()?,
+        config: raw
+            .config
+            .as_ref()
+            .map(RawConfig::resolve)
+            .unwrap_or_default(),
+    };
+    let places = ModulePlaces {
+        file: source.whole(),
+        component: module
+            .component
+            .as_ref()
+            .map(|at| source.place(at.span.clone())),
+        capabilities: source.place(capabilities.span.clone()),
+        chains: chains
+            .iter()
+            .flat_map(|chains| &chains.value.0)
+            .map(|chain| (chain.value, source.place(chain.span.clone())))
+            .collect(),
+    };
+    Some(ModuleFile { manifest, places })
+}
+
+/// The JSON Schema of `nexum.toml`, as text.
+#[must_use]
+pub fn schema_module() -> String {
+    file::schema::<RawManifest>("nexum.toml")
+}

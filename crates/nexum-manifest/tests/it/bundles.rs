@@ -1,0 +1,221 @@
+//! The operator's file together with the bundles that it names.
+
+use nexum_manifest::Setup;
+use nexum_types::{ChainId, Config, ConfigValue};
+
+use crate::check::{ENGINE, Folder, MODULE, same};
+
+const CHAIN_1: &str = "[chains.1]\nendpoints = [{ url = \"http://localhost\" }]\n";
+
+#[track_caller]
+fn check_setup(files: &[(&str, &str)], report: &str) {
+    let folder = Folder::with(files);
+    same(
+        &folder.report(&folder.setup().expect_err("the setup has a problem")),
+        report,
+    );
+}
+
+#[test]
+fn a_bundle_runs_twice_with_a_name_and_values_of_its_own() {
+    let manifest = format!("{MODULE}[config]\nthreshold = 1\nlist = [1]\nkept.deep = true\n");
+    let engine = format!(
+        "{ENGINE}{CHAIN_1}
+[[modules]]
+path = \"bundle\"
+[[modules]]
+path = \"bundle\"
+name = \"x-2\"
+[modules.config]
+threshold = 2
+list = [\"a\"]
+further.on = \"b\"
+"
+    );
+    let folder = Folder::with(&[
+        ("nexum-engine.toml", &engine),
+        ("bundle/nexum.toml", &manifest),
+        ("bundle/module.wasm", ""),
+    ]);
+    let Setup { engine, bundles } = folder.setup().unwrap();
+    let [first, second] = &bundles[..] else {
+        panic!("two bundles")
+    };
+    assert_eq!(
+        (first.name().as_str(), second.name().as_str()),
+        ("x", "x-2")
+    );
+    assert_eq!(first.component, folder.path("bundle/module.wasm"));
+
+    let values = |config: &Config| {
+        config
+            .0
+            .iter()
+            .cloned()
+            .collect::<std::collections::BTreeMap<_, _>>()
+    };
+    assert_eq!(
+        values(&first.manifest.config)["threshold"],
+        ConfigValue::Integer(1)
+    );
+    let laid_over = values(&second.manifest.config);
+    assert_eq!(laid_over["threshold"], ConfigValue::Integer(2));
+    assert_eq!(laid_over["kept.deep"], ConfigValue::Boolean(true));
+    assert_eq!(laid_over["further.on"], ConfigValue::String("b".to_owned()));
+    assert!(
+        second
+            .manifest
+            .config
+            .0
+            .is_sorted_by_key(|(key, _)| key.clone())
+    );
+
+    let place = |place: &nexum_manifest::Place| folder.report(place);
+    assert_eq!(place(&first.places.capabilities), "bundle/nexum.toml:7:12");
+    assert_eq!(
+        place(&first.places.chains[&ChainId(1)]),
+        "bundle/nexum.toml:5:13"
+    );
+    assert_eq!(place(&second.entry), "nexum-engine.toml:9:8");
+    assert_eq!(
+        place(engine.endpoint(ChainId(1), 0).unwrap()),
+        "nexum-engine.toml:4:22"
+    );
+    assert_eq!(engine.load_bundles().unwrap().len(), 2);
+}
+
+#[test]
+fn problems_of_all_files_come_at_once() {
+    check_setup(
+        &[
+            (
+                "nexum-engine.toml",
+                &format!(
+                    "{ENGINE}colour = 1\n{CHAIN_1}
+[[modules]]
+path = \"a\"
+[[modules]]
+path = \"gone\"
+[[modules]]
+path = \"b\"
+[[modules]]
+path = \"empty\"
+[[modules]]
+path = \"off\"
+enabled = false
+"
+                ),
+            ),
+            (
+                "a/nexum.toml",
+                &MODULE.replace("[1]", "[1, 5]").replace("[]", "[\"http\"]"),
+            ),
+            ("b/nexum.toml", &MODULE.replace("\"x\"", "3")),
+            ("b/module.wasm", ""),
+            ("empty/module.wasm", ""),
+        ],
+        "
+nexum-engine.toml:3:1: unknown key `colour` in `engine`
+  help: the keys here are `state_dir`, `shutdown_grace`, `log`
+nexum-engine.toml:8:8: the bundle a has no module.wasm
+  help: build the component into it
+nexum-engine.toml:10:8: there is no bundle at gone
+  help: write the path of a folder with nexum.toml and module.wasm, relative to this file's folder
+nexum-engine.toml:14:8: the bundle empty has no nexum.toml
+  help: write the module's manifest into it
+a/nexum.toml:5:16: the module requires chain 5, which nexum-engine.toml does not configure
+  help: add to nexum-engine.toml:
+        [chains.5]
+        [[chains.5.endpoints]]
+        url = { env = \"CHAIN_5_URL\" }
+a/nexum.toml:7:13: the capability \"http\" is in the contract, but this engine does not have it yet
+  help: take it out; this engine has \"chain\", \"local-store\", \"logging\", \"clock\", \"random\"
+b/nexum.toml:2:8: `module.name` takes a string, not an integer
+  help: The module's name, 1 to 64 of a-z, 0-9 and '-'
+",
+    );
+}
+
+#[test]
+fn a_name_belongs_to_one_module() {
+    let files = |entries: &str| format!("{ENGINE}{CHAIN_1}{entries}");
+    check_setup(
+        &[
+            (
+                "nexum-engine.toml",
+                &files(
+                    "[[modules]]\npath = \"a\"\n[[modules]]\npath = \"b\"\nname = \"x\"\n[[modules]]\npath = \"a\"\n",
+                ),
+            ),
+            ("a/nexum.toml", MODULE),
+            ("a/module.wasm", ""),
+            ("b/nexum.toml", &MODULE.replace("\"x\"", "\"y\"")),
+            ("b/module.wasm", ""),
+        ],
+        "
+nexum-engine.toml:9:8: two modules are named `x`
+  nexum-engine.toml:6:8: `x` is this one
+  help: a name is the identity of a module's state: give one of them another, such as name = \"x-2\"
+nexum-engine.toml:11:8: two modules are named `x`
+  nexum-engine.toml:6:8: `x` is this one
+  help: a name is the identity of a module's state: give one of them another, such as name = \"x-2\"
+",
+    );
+}
+
+#[test]
+fn the_operator_keeps_to_the_authors_types() {
+    check_setup(
+        &[
+            (
+                "nexum-engine.toml",
+                &format!(
+                    "{ENGINE}{CHAIN_1}[[modules]]
+path = \"a\"
+[modules.config]
+threshold = \"5\"
+nested = 1
+flat.deep = 1
+fine = 2
+"
+                ),
+            ),
+            (
+                "a/nexum.toml",
+                &format!("{MODULE}[config]\nthreshold = 5\nnested.a = 1\nflat = true\nfine = 1\n"),
+            ),
+            ("a/module.wasm", ""),
+        ],
+        "
+nexum-engine.toml:8:13: `config.threshold` is a string here and an integer in the module's manifest
+  a/nexum.toml:9:13: an integer here
+  help: write the type that the module's author chose
+nexum-engine.toml:9:10: `config.nested` is an integer here and a table in the module's manifest
+  a/nexum.toml:10:12: a table here
+  help: write the type that the module's author chose
+nexum-engine.toml:10:13: `config.flat.deep` is an integer here, and the module's manifest has `config.flat` as a boolean
+  a/nexum.toml:11:8: a boolean here
+  help: write the type that the module's author chose
+",
+    );
+}
+
+#[test]
+fn a_bundle_that_several_entries_name_is_told_of_once() {
+    check_setup(
+        &[
+            (
+                "nexum-engine.toml",
+                &format!(
+                    "{ENGINE}{CHAIN_1}[[modules]]\npath = \"a\"\n[[modules]]\npath = \"a\"\nname = \"x-2\"\n"
+                ),
+            ),
+            ("a/nexum.toml", &MODULE.replace("0.1.0", "")),
+            ("a/module.wasm", ""),
+        ],
+        "
+a/nexum.toml:3:11: `module.version` is \"\", which is no version
+  help: a version is 1 to 64 of letters, digits, '.', '+' and '-', such as \"0.1.0\"
+",
+    );
+}

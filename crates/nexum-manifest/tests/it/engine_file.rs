@@ -1,0 +1,249 @@
+//! `nexum-engine.toml`.
+
+use std::time::Duration;
+
+use nexum_manifest::{ChainSettings, EngineConfig, LogFormat, LogSettings, ModuleEntry};
+use nexum_types::{ChainId, Config, ConfigValue};
+
+use crate::check::{ENGINE, Folder, check_engine};
+
+/// A problem that stands after [`ENGINE`].
+#[track_caller]
+fn check_after(text: &str, report: &str) {
+    check_engine(&format!("{ENGINE}{text}"), report);
+}
+
+#[test]
+fn a_full_file_resolves_to_what_it_says() {
+    let folder = Folder::with(&[
+        (
+            "nexum-engine.toml",
+            r#"
+            [engine]
+            state_dir = "state"
+            shutdown_grace = "3s"
+
+            [engine.log]
+            format = "json"
+            level = "info,nexum_chain=debug"
+
+            [chains.1]
+            poll_interval = "500ms"
+            request_timeout = "7s"
+            [[chains.1.endpoints]]
+            url = "https://third.example/"
+            priority = 2
+            [[chains.1.endpoints]]
+            url = { file = "secrets/url" }
+            [[chains.1.endpoints]]
+            url = { env = "RPC_URL" }
+
+            [chains.18446744073709551615]
+            endpoints = [{ url = "ws://localhost:8545" }]
+
+            [[modules]]
+            path = "modules/a"
+            name = "a-2"
+            config = { threshold = 5, a.b = "c" }
+
+            [[modules]]
+            path = "/elsewhere"
+
+            [[modules]]
+            path = "modules/off"
+            enabled = false
+            "#,
+        ),
+        ("secrets/url", "wss://second.example/hunter2\r\n"),
+    ]);
+    let config = folder.engine().unwrap();
+    let endpoints: Vec<_> = config.chains[&ChainId(1)]
+        .endpoints
+        .iter()
+        .map(|endpoint| (endpoint.url.as_str(), endpoint.priority))
+        .collect();
+    assert_eq!(
+        endpoints,
+        [
+            ("wss://second.example/hunter2", 0),
+            ("https://user:hunter2@rpc.example/v2/hunter2?key=hunter2", 0),
+            ("https://third.example/", 2),
+        ]
+    );
+    let local = &config.chains[&ChainId(u64::MAX)];
+    assert_eq!(
+        *local,
+        ChainSettings {
+            id: ChainId(u64::MAX),
+            endpoints: local.endpoints.clone(),
+            poll_interval: Duration::from_secs(1),
+            request_timeout: Duration::from_secs(10),
+        }
+    );
+    assert_eq!(local.endpoints[0].to_string(), "ws://localhost:8545");
+    let expected = EngineConfig {
+        state_dir: folder.path("state"),
+        shutdown_grace: Duration::from_secs(3),
+        log: LogSettings {
+            format: LogFormat::Json,
+            level: "info,nexum_chain=debug".to_owned(),
+        },
+        chains: config.chains.clone(),
+        modules: vec![
+            ModuleEntry {
+                path: folder.path("modules/a"),
+                name: Some("a-2".parse().unwrap()),
+                config: Config(vec![
+                    ("a.b".to_owned(), ConfigValue::String("c".to_owned())),
+                    ("threshold".to_owned(), ConfigValue::Integer(5)),
+                ]),
+            },
+            ModuleEntry {
+                path: "/elsewhere".into(),
+                name: None,
+                config: Config::default(),
+            },
+        ],
+    };
+    assert_eq!(config, expected);
+    assert_eq!(
+        config.chains[&ChainId(1)].request_timeout,
+        Duration::from_secs(7)
+    );
+    assert_eq!(
+        config.chains[&ChainId(1)].poll_interval,
+        Duration::from_millis(500)
+    );
+}
+
+#[test]
+fn what_is_not_said_has_a_default() {
+    let folder = Folder::with(&[("nexum-engine.toml", ENGINE)]);
+    let config = folder.engine().unwrap();
+    assert_eq!(config.shutdown_grace, Duration::from_secs(10));
+    assert_eq!(
+        config.log,
+        LogSettings {
+            format: LogFormat::Pretty,
+            level: "info".to_owned()
+        }
+    );
+    assert!(config.chains.is_empty() && config.modules.is_empty());
+}
+
+#[test]
+fn a_file_that_is_not_there() {
+    let folder = Folder::with(&[("nexum-engine.toml/inside", "")]);
+    let report = |path: &str| {
+        let error = nexum_manifest::EngineFile::load(&folder.path(path)).unwrap_err();
+        assert!(error.problems().all(|problem| problem.line().is_none()));
+        folder.report(&error)
+    };
+    assert_eq!(
+        report("gone.toml"),
+        "gone.toml: the file does not exist\n  help: check the path and who may read it"
+    );
+    assert_eq!(
+        report("nexum-engine.toml"),
+        "nexum-engine.toml: this is not a file\n  help: check the path and who may read it"
+    );
+}
+
+#[test]
+fn unknown_keys_and_wrong_types() {
+    check_engine(
+        "[engine]
+state-dir = \"state\"
+log.format = \"xml\"
+log.level = 3
+shutdown_grace = 10
+[policy]
+deny = []
+",
+        "
+nexum-engine.toml:2:1: unknown key `state-dir` in `engine`
+  help: did you mean `state_dir`?
+nexum-engine.toml:3:14: `engine.log.format` does not take \"xml\"
+  help: it takes one of \"pretty\", \"json\"
+nexum-engine.toml:4:13: `engine.log.level` takes a string, not an integer
+  help: A level (error, warn, info, debug, trace), or directives such as `info,nexum_chain=debug`
+nexum-engine.toml:5:18: `engine.shutdown_grace` takes a duration such as \"30s\", not an integer
+  help: How long the calls in flight may take to finish after a request to stop
+nexum-engine.toml:6:2: unknown key `policy`
+  help: the keys here are `engine`, `chains`, `modules`
+",
+    );
+    check_engine(
+        "chains = 1\nmodules = {}\n",
+        "
+nexum-engine.toml:1:1: `engine` is missing
+  help: The engine itself
+nexum-engine.toml:1:10: `chains` takes a table, not an integer
+  help: The chains, by id: `[chains.1]`
+nexum-engine.toml:2:11: `modules` takes a list, not a table
+  help: The modules to run
+",
+    );
+}
+
+#[test]
+fn chains_have_an_id_and_endpoints() {
+    check_after(
+        "[chains.mainnet]
+[chains.01]
+[chains.0]
+[chains.2]
+[chains.3]
+endpoints = []
+[chains.4]
+endpoints = [{ priority = 1 }]
+poll_intervall = \"1s\"
+[chains.5]
+endpoints = [{ url = \"http://localhost\", priority = 4294967296 }]
+",
+        "
+nexum-engine.toml:3:9: `chains` takes chain ids as keys, not `mainnet`
+  help: write the chain's number, such as [chains.1]
+nexum-engine.toml:4:9: `chains` takes chain ids as keys, not `01`
+  help: write the chain's number, such as [chains.1]
+nexum-engine.toml:5:9: `chains` takes chain ids as keys, not `0`
+  help: write the chain's number, such as [chains.1]
+nexum-engine.toml:6:1: `chains.2.endpoints` is missing
+  help: The chain's endpoints: at least one `[[chains.<id>.endpoints]]`
+nexum-engine.toml:8:13: `chains.3.endpoints` is empty
+  help: The chain's endpoints: at least one `[[chains.<id>.endpoints]]`
+nexum-engine.toml:10:14: `chains.4.endpoints.url` is missing
+  help: An http, https, ws or wss URL: the text itself, { env = \"NAME\" } or { file = \"path\" }
+nexum-engine.toml:11:1: unknown key `poll_intervall` in `chains.4`
+  help: did you mean `poll_interval`?
+nexum-engine.toml:13:53: `chains.5.endpoints.priority` is 4294967296, and the most is 4294967295
+  help: Lower is preferred
+",
+    );
+}
+
+#[test]
+fn entries_are_checked_even_when_they_are_off() {
+    check_after(
+        "[[modules]]
+path = \"\"
+enabled = \"no\"
+[[modules]]
+enabled = false
+name = \"A\"
+config = { price = 1.5 }
+",
+        "
+nexum-engine.toml:4:8: `modules.path` is not a path
+  help: The bundle's folder, with `nexum.toml` and `module.wasm`, relative to this file's folder
+nexum-engine.toml:5:11: `modules.enabled` takes true or false, not a string
+  help: False leaves the module out
+nexum-engine.toml:6:1: `modules.path` is missing
+  help: The bundle's folder, with `nexum.toml` and `module.wasm`, relative to this file's folder
+nexum-engine.toml:8:8: `modules.name`: a module name is made of a-z, 0-9 and '-', and 'A' is none of them
+  help: a name is 1 to 64 of a-z, 0-9 and '-', such as \"price-alert\"
+nexum-engine.toml:9:20: `modules.config.price` holds a float, which a module's config cannot have
+  help: an amount is an integer in base units or a string
+",
+    );
+}

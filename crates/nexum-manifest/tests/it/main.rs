@@ -1,0 +1,16 @@
+//! The two files, as their authors and operators write them: what is taken, what is refused, and
+//! what the refusal says.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "what a test sets up must succeed, and the panic says where it did not"
+)]
+
+mod any_text;
+mod bundles;
+mod check;
+mod engine_file;
+mod module_file;
+mod schema;
+mod secrets;
