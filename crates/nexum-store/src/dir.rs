@@ -1,0 +1,235 @@
+//! The state directory: who may use it, and where each module's file is.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    process,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use nexum_types::ModuleName;
+use redb::backends::FileBackend;
+
+use crate::{ModuleStore, StoreError, StoreOptions};
+
+const LOCK_FILE: &str = "engine.lock";
+const MODULES_DIR: &str = "modules";
+const SUFFIX: &str = ".redb";
+
+/// The directory in which one engine keeps its state, locked against every other engine.
+#[derive(Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    lock: Arc<DirLock>,
+    /// Held while a module's file is made, so that two never make the same one.
+    creating: Mutex<()>,
+}
+
+/// The hold on a state directory: an advisory lock on `engine.lock`. The system releases it when
+/// the process ends, however it ends; the file stays.
+#[derive(Debug)]
+pub(crate) struct DirLock {
+    _file: File,
+}
+
+impl StateDir {
+    /// Takes hold of the state directory, making it where its parent exists.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let path = path.into();
+        make_dir(&path)?;
+        let lock = Arc::new(DirLock::exclusive(&path)?);
+        make_dir(&path.join(MODULES_DIR))?;
+        sync_dir(&path)?;
+        Ok(Self {
+            path,
+            lock,
+            creating: Mutex::new(()),
+        })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the state of a module, or begins one where there is none. After an unclean end this
+    /// reads the whole file once, to check it.
+    ///
+    /// An existing file is not written to before the first commit; one that cannot be read as a
+    /// module's state is left as it is.
+    pub fn open_module(
+        &self,
+        name: &ModuleName,
+        options: StoreOptions,
+    ) -> Result<ModuleStore, StoreError> {
+        let path = module_path(&self.path, name);
+        let lock = Some(Arc::clone(&self.lock));
+        if let Some(file) = open_existing(&path)? {
+            return ModuleStore::open(backend(file, &path)?, &path, options, lock);
+        }
+        let _turn = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = open_existing(&path)? {
+            return ModuleStore::open(backend(file, &path)?, &path, options, lock);
+        }
+        // The file gets its name only once it is a complete, empty state: a crash on the way
+        // leaves no half of one to be mistaken for damage.
+        let unnamed = path.with_extension("redb.new");
+        match fs::remove_file(&unnamed) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::io("remove", &unnamed, error));
+            }
+            _ => {}
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&unnamed)
+            .map_err(|error| StoreError::io("make", &unnamed, error))?;
+        let store = ModuleStore::create(backend(file, &path)?, &path, options, lock)?;
+        fs::rename(&unnamed, &path).map_err(|error| StoreError::io("make", &path, error))?;
+        sync_dir(&self.path.join(MODULES_DIR))?;
+        Ok(store)
+    }
+}
+
+impl DirLock {
+    fn exclusive(dir: &Path) -> Result<Self, StoreError> {
+        let path = dir.join(LOCK_FILE);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| StoreError::io("open", &path, error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(held_by_other(dir, &mut file)),
+            Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", &path, error)),
+        }
+        // The process id is for people and for the error of whoever comes second.
+        file.set_len(0)
+            .and_then(|()| writeln!(file, "{}", process::id()))
+            .map_err(|error| StoreError::io("write", &path, error))?;
+        Ok(Self { _file: file })
+    }
+
+    /// Keeps engines out while something is read. `None` where no engine has ever been: a copy of
+    /// a state directory, for instance.
+    pub(crate) fn shared(dir: &Path) -> Result<Option<Self>, StoreError> {
+        let path = dir.join(LOCK_FILE);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io("open", &path, error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked {
+                path: dir.to_owned(),
+                pid: read_pid(&mut file),
+            }),
+            Err(TryLockError::Error(error)) => Err(StoreError::io("lock", &path, error)),
+        }
+    }
+}
+
+/// Tells an engine from an inspection: only the latter shares its lock.
+fn held_by_other(dir: &Path, file: &mut File) -> StoreError {
+    match file.try_lock_shared() {
+        Ok(()) => StoreError::BeingInspected {
+            path: dir.to_owned(),
+        },
+        Err(_) => StoreError::Locked {
+            path: dir.to_owned(),
+            pid: read_pid(file),
+        },
+    }
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+/// The modules that have a state in this directory, by name.
+pub fn list_modules(state_dir: &Path) -> Result<Vec<ModuleName>, StoreError> {
+    let dir = modules_dir(state_dir)?;
+    let entries = match fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StoreError::io("list", &dir, error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|error| StoreError::io("list", &dir, error))?;
+        let file_name = entry.file_name();
+        names.extend(
+            file_name
+                .to_str()
+                .and_then(|name| name.strip_suffix(SUFFIX))
+                .and_then(|name| name.parse::<ModuleName>().ok()),
+        );
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The folder of the modules' files, once the state directory has proven to be there.
+pub(crate) fn modules_dir(state_dir: &Path) -> Result<PathBuf, StoreError> {
+    match fs::metadata(state_dir) {
+        Ok(metadata) if metadata.is_dir() => Ok(state_dir.join(MODULES_DIR)),
+        Ok(_) => Err(StoreError::NotADirectory {
+            path: state_dir.to_owned(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StoreError::MissingStateDir {
+            path: state_dir.to_owned(),
+        }),
+        Err(error) => Err(StoreError::io("read", state_dir, error)),
+    }
+}
+
+pub(crate) fn module_path(state_dir: &Path, name: &ModuleName) -> PathBuf {
+    state_dir.join(MODULES_DIR).join(format!("{name}{SUFFIX}"))
+}
+
+fn open_existing(path: &Path) -> Result<Option<File>, StoreError> {
+    match OpenOptions::new().read(true).write(true).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::io("open", path, error)),
+    }
+}
+
+fn backend(file: File, path: &Path) -> Result<FileBackend, StoreError> {
+    crate::error::guarded(path, || Ok(FileBackend::new(file)?))
+}
+
+fn make_dir(path: &Path) -> Result<(), StoreError> {
+    let owned = || path.to_owned();
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(()),
+        Err(error) => match error.kind() {
+            io::ErrorKind::AlreadyExists if path.is_dir() => Ok(()),
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                Err(StoreError::NotADirectory { path: owned() })
+            }
+            io::ErrorKind::NotFound => Err(StoreError::MissingParent { path: owned() }),
+            _ => Err(StoreError::io("make", path, error)),
+        },
+    }
+}
+
+/// Makes the names in a folder survive a power cut, as syncing a file does not.
+fn sync_dir(path: &Path) -> Result<(), StoreError> {
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .map_err(|error| StoreError::io("sync", path, error))
+}

@@ -1,0 +1,392 @@
+//! The state of one module: snapshots, one commit, lazy cursors.
+
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use nexum_manifest::Durability;
+use nexum_types::{Cursor, Snapshot, Source, StateBackend, StateError, WriteSet};
+use redb::{Builder, Database, StorageBackend};
+
+use crate::{
+    StoreError,
+    dir::DirLock,
+    error::guarded,
+    format::{self, Head},
+    snapshot::TableSnapshot,
+    staging::Staging,
+};
+
+/// How a module's state is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// When a commit reaches the disk.
+    pub durability: Durability,
+    /// The most memory that cached pages and unflushed writes may take, in bytes.
+    pub cache_bytes: usize,
+}
+
+impl StoreOptions {
+    /// The page cache of a module, unless told otherwise: hundreds of modules share one engine,
+    /// and the system's own cache stands behind this one.
+    pub const DEFAULT_CACHE_BYTES: usize = 512 * 1024;
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            durability: Durability::default(),
+            cache_bytes: Self::DEFAULT_CACHE_BYTES,
+        }
+    }
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The bytes of all keys and values from now on.
+    pub used_bytes: u64,
+    /// Whether it has reached the disk. If not, the next [`ModuleStore::flush`] brings it there.
+    pub durable: bool,
+}
+
+/// The state of one module. Clones share it.
+///
+/// Every method that commits or opens blocks for the disk; the others never wait for a commit.
+///
+/// After a failed commit the store is stopped: what it knew stays as it was, every further
+/// operation answers [`StoreError::NeedsReopen`], and only opening it anew tells whether that
+/// commit reached the disk. State and cursor agree either way.
+#[derive(Clone)]
+pub struct ModuleStore(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    durability: Durability,
+    db: Database,
+    /// What opening wanted to write, held back until the first commit: a module that only reads
+    /// leaves its file alone, and starting hundreds of them waits for no disk.
+    staging: Option<Staging>,
+    /// Held while a commit runs, so that commits take turns.
+    writer: Mutex<()>,
+    view: Mutex<View>,
+    /// The size in `view`, to be read without its lock.
+    used_bytes: AtomicU64,
+    stopped: AtomicBool,
+    /// The state directory stays locked for as long as a file in it is open.
+    _lock: Option<Arc<DirLock>>,
+}
+
+struct View {
+    committed: Head,
+    /// Cursors that are ahead of `committed`, with nothing else to commit.
+    noted: BTreeMap<Source, Cursor>,
+    /// Whether `committed` has not reached the disk yet.
+    volatile: bool,
+}
+
+impl ModuleStore {
+    /// Opens the state that `backend` holds, or begins one where it is empty. `path` names it in
+    /// errors.
+    ///
+    /// This is for storage that is not a file of a [`StateDir`](crate::StateDir): there, an empty
+    /// file is damage and no beginning.
+    pub fn open_with_backend(
+        backend: impl StorageBackend,
+        path: &Path,
+        options: StoreOptions,
+    ) -> Result<Self, StoreError> {
+        let empty = backend
+            .len()
+            .map_err(|error| StoreError::io("read", path, error))?
+            == 0;
+        if empty {
+            Self::create(backend, path, options, None)
+        } else {
+            Self::open(backend, path, options, None)
+        }
+    }
+
+    /// Begins a state in an empty backend.
+    pub(crate) fn create(
+        backend: impl StorageBackend,
+        path: &Path,
+        options: StoreOptions,
+        lock: Option<Arc<DirLock>>,
+    ) -> Result<Self, StoreError> {
+        let (db, head) = guarded(path, || {
+            let db = builder(options.cache_bytes).create_with_backend(backend)?;
+            let head = format::initialize(&db)?;
+            Ok((db, head))
+        })?;
+        Ok(Self::new(db, head, None, path, options, lock))
+    }
+
+    /// Opens the state in a backend that has one. Writes nothing before the first commit.
+    pub(crate) fn open(
+        backend: impl StorageBackend,
+        path: &Path,
+        options: StoreOptions,
+        lock: Option<Arc<DirLock>>,
+    ) -> Result<Self, StoreError> {
+        // After a failed commit the file may show what has not reached the disk. Whoever reads it
+        // from now on may act on it, so it has to be there first.
+        backend
+            .sync_data()
+            .map_err(|error| StoreError::io("sync", path, error))?;
+        let (db, (_version, head), staging) =
+            open_staged(Box::new(backend), path, options.cache_bytes)?;
+        Ok(Self::new(db, head, Some(staging), path, options, lock))
+    }
+
+    fn new(
+        db: Database,
+        head: Head,
+        staging: Option<Staging>,
+        path: &Path,
+        options: StoreOptions,
+        lock: Option<Arc<DirLock>>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            path: path.to_owned(),
+            durability: options.durability,
+            db,
+            staging,
+            writer: Mutex::new(()),
+            used_bytes: AtomicU64::new(head.used_bytes),
+            view: Mutex::new(View {
+                committed: head,
+                noted: BTreeMap::new(),
+                volatile: false,
+            }),
+            stopped: AtomicBool::new(false),
+            _lock: lock,
+        }))
+    }
+
+    /// The file, as errors name it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Commits `writes` and moves the cursor of one source, in one transaction; cursors noted
+    /// before go with it. On the disk when it returns, or with the next flush, as the module's
+    /// durability says.
+    ///
+    /// `writes` must have been made over the state as it is now. Where nothing changes, nothing
+    /// is written.
+    pub fn commit(
+        &self,
+        writes: &WriteSet,
+        cursor: Option<(Source, Cursor)>,
+    ) -> Result<Committed, StoreError> {
+        let durability = match self.0.durability {
+            Durability::Event => redb::Durability::Immediate,
+            Durability::Interval(_) => redb::Durability::None,
+        };
+        self.apply(writes, cursor, durability)
+    }
+
+    /// Moves the cursor of one source in memory only. It reaches the disk with the next commit
+    /// or flush; until then a crash takes it back, and the events since are delivered again. For
+    /// calls that wrote nothing and had no effect outside.
+    pub fn note_cursor(&self, source: Source, cursor: Cursor) {
+        let mut view = self.view();
+        if view.committed.cursors.get(&source) == Some(&cursor) {
+            view.noted.remove(&source);
+        } else {
+            view.noted.insert(source, cursor);
+        }
+    }
+
+    /// Brings everything noted or committed so far to the disk. Costs nothing where all of it is
+    /// there already.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.apply(&WriteSet::default(), None, redb::Durability::Immediate)
+            .map(drop)
+    }
+
+    /// Whether a flush has something to do.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        let view = self.view();
+        view.volatile || !view.noted.is_empty()
+    }
+
+    /// Whether an earlier failure stopped this store, so that it must be opened anew.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0.stopped.load(Ordering::Acquire)
+    }
+
+    /// How far the module has come in `source`, noted cursors included.
+    #[must_use]
+    pub fn cursor(&self, source: &Source) -> Option<Cursor> {
+        let view = self.view();
+        view.noted
+            .get(source)
+            .or_else(|| view.committed.cursors.get(source))
+            .copied()
+    }
+
+    /// How far the module has come in each of its sources, noted cursors included.
+    #[must_use]
+    pub fn cursors(&self) -> BTreeMap<Source, Cursor> {
+        let view = self.view();
+        let mut cursors = view.committed.cursors.clone();
+        cursors.extend(&view.noted);
+        cursors
+    }
+
+    fn apply(
+        &self,
+        writes: &WriteSet,
+        cursor: Option<(Source, Cursor)>,
+        durability: redb::Durability,
+    ) -> Result<Committed, StoreError> {
+        let inner = &*self.0;
+        let _turn = inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check_running()?;
+
+        let durable = matches!(durability, redb::Durability::Immediate);
+        let (before, noted, volatile) = {
+            let view = self.view();
+            (view.committed.clone(), view.noted.clone(), view.volatile)
+        };
+        let mut after = before.clone();
+        after.cursors.extend(&noted);
+        after.cursors.extend(cursor);
+        if writes.is_empty() && after == before && !(durable && volatile) {
+            return Ok(Committed {
+                used_bytes: before.used_bytes,
+                durable: !volatile,
+            });
+        }
+
+        let after = self
+            .release()
+            .and_then(|()| {
+                guarded(&inner.path, || {
+                    format::apply(&inner.db, writes, &before, after, durability)
+                })
+            })
+            .inspect_err(|_| inner.stopped.store(true, Ordering::Release))?;
+
+        let used_bytes = after.used_bytes;
+        debug_assert!(
+            writes.is_empty() || writes.used_bytes() == used_bytes,
+            "the write-set was made over another state"
+        );
+        let mut view = self.view();
+        // A cursor noted while the commit ran is ahead of it, and stays.
+        view.noted
+            .retain(|source, cursor| noted.get(source) != Some(cursor));
+        view.committed = after;
+        view.volatile = !durable;
+        inner.used_bytes.store(used_bytes, Ordering::Release);
+        Ok(Committed {
+            used_bytes,
+            durable,
+        })
+    }
+
+    fn release(&self) -> Result<(), StoreError> {
+        let Some(staging) = &self.0.staging else {
+            return Ok(());
+        };
+        staging
+            .release()
+            .map_err(|error| StoreError::io("write", &self.0.path, error))
+    }
+
+    fn check_running(&self) -> Result<(), StoreError> {
+        if self.is_stopped() {
+            return Err(StoreError::NeedsReopen {
+                path: self.0.path.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    fn view(&self) -> MutexGuard<'_, View> {
+        // Every change of the view is complete before anything in it could panic.
+        self.0.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for ModuleStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModuleStore")
+            .field("path", &self.0.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StateBackend for ModuleStore {
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StateError> {
+        self.check_running().map_err(storage)?;
+        let snapshot = guarded(&self.0.path, || TableSnapshot::of(&self.0.db, &self.0.path));
+        Ok(Box::new(snapshot.map_err(storage)?))
+    }
+
+    fn used_bytes(&self) -> u64 {
+        self.0.used_bytes.load(Ordering::Acquire)
+    }
+
+    /// Under `interval` durability this also brings the commits before it to the disk.
+    fn checkpoint(&self, writes: &WriteSet) -> Result<(), StateError> {
+        self.apply(writes, None, redb::Durability::Immediate)
+            .map(drop)
+            .map_err(storage)
+    }
+}
+
+/// An opened database with the format version and head that it holds, not written to before its
+/// staging is released.
+pub(crate) type Staged = (Database, (u32, Head), Staging);
+
+pub(crate) fn open_staged(
+    backend: Box<dyn StorageBackend>,
+    path: &Path,
+    cache_bytes: usize,
+) -> Result<Staged, StoreError> {
+    let failed = |error: io::Error| StoreError::io("read", path, error);
+    let staging = Staging::over(backend).map_err(failed)?;
+    if staging.len().map_err(failed)? == 0 {
+        // redb would begin a new database in it.
+        let detail = "it is empty".to_owned();
+        return Err(StoreError::Corrupt {
+            path: path.to_owned(),
+            detail,
+        });
+    }
+    guarded(path, || {
+        let mut builder = builder(cache_bytes);
+        let name = path.to_owned();
+        builder.set_repair_callback(move |repair| {
+            if repair.progress() == 0.0 {
+                tracing::info!(path = %name.display(), "checking a state that was not closed cleanly");
+            }
+        });
+        let db = builder.create_with_backend(staging.clone())?;
+        let head = format::load(&db)?;
+        Ok((db, head, staging))
+    })
+}
+
+fn builder(cache_bytes: usize) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(cache_bytes);
+    builder
+}
+
+pub(crate) fn storage(error: StoreError) -> StateError {
+    StateError::Storage(Box::new(error))
+}
