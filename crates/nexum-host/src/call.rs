@@ -1,0 +1,162 @@
+//! The call: fuel, deadline, guest; what it wrote is handed back.
+
+use std::sync::Arc;
+
+use nexum_types::{CallState, Config, Event, HostError, WriteSet};
+use tracing::Level;
+use wasmtime::{Store, component::ResourceTable};
+
+use crate::{
+    bindings::{self, EventModule, types},
+    guest::Guest,
+    limits::{MAX_HANDLES, MemoryLimit},
+    load::Loaded,
+    stdio::LogStream,
+    trap::Trap,
+    wasi,
+};
+
+/// One running copy of a module. It lives from its `init` to its first trap.
+pub struct Instance {
+    store: Store<Guest>,
+    exports: EventModule,
+    loaded: Loaded,
+    stdout: LogStream,
+    stderr: LogStream,
+}
+
+/// How a call ended, and what it took.
+#[derive(Debug)]
+pub struct CallReport {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The fuel it used.
+    pub fuel: u64,
+}
+
+/// How a call ended. Only one of these leaves something to commit.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The guest returned `ok`: commit this.
+    Ok(WriteSet),
+    /// The guest returned an error: nothing is committed, and the instance can go on.
+    Err(HostError),
+    /// The guest did not return: nothing is committed, and the instance must be dropped.
+    Trap(Trap),
+}
+
+impl Loaded {
+    /// Makes a fresh instance, under the same limits as a call.
+    pub async fn instantiate(&self) -> Result<Instance, Trap> {
+        let stdout = LogStream::new(Arc::clone(&self.log), Level::INFO, "stdout");
+        let stderr = LogStream::new(Arc::clone(&self.log), Level::WARN, "stderr");
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_HANDLES);
+        let guest = Guest {
+            state: None,
+            chain: Arc::clone(&self.chain),
+            chains: Arc::clone(&self.chains),
+            clock: Arc::clone(&self.clock),
+            log: Arc::clone(&self.log),
+            memory: MemoryLimit::new(self.resources.max_memory_bytes),
+            wasi: wasi::context(&self.clock, stdout.clone(), stderr.clone()),
+            table,
+        };
+        let mut store = Store::new(self.pre.engine(), guest);
+        store.limiter(|guest| &mut guest.memory);
+        store.epoch_deadline_async_yield_and_update(1);
+        let fuel = self.resources.max_fuel_per_event;
+        store
+            .set_fuel(fuel)
+            .map_err(|error| Trap::from_wasmtime(error, fuel))?;
+        let deadline = self.resources.max_event_duration;
+        let exports =
+            match tokio::time::timeout(deadline, self.pre.instantiate_async(&mut store)).await {
+                Ok(Ok(exports)) => exports,
+                Ok(Err(error)) => return Err(Trap::from_wasmtime(error, fuel)),
+                Err(_) => return Err(Trap::Deadline(deadline)),
+            };
+        Ok(Instance {
+            store,
+            exports,
+            loaded: self.clone(),
+            stdout,
+            stderr,
+        })
+    }
+}
+
+impl Instance {
+    /// Calls the guest's `init`.
+    pub async fn init(&mut self, state: CallState, config: &Config) -> CallReport {
+        let config = bindings::wit_config(config);
+        self.call(
+            state,
+            async |exports: &EventModule, store: &mut Store<Guest>| {
+                exports.call_init(store, &config).await
+            },
+        )
+        .await
+    }
+
+    /// Calls the guest's `on-event`.
+    pub async fn on_event(&mut self, state: CallState, event: &Event) -> CallReport {
+        let event = types::Event::from(event);
+        self.call(
+            state,
+            async |exports: &EventModule, store: &mut Store<Guest>| {
+                exports.call_on_event(store, &event).await
+            },
+        )
+        .await
+    }
+
+    async fn call(
+        &mut self,
+        state: CallState,
+        guest: impl AsyncFnOnce(
+            &EventModule,
+            &mut Store<Guest>,
+        ) -> wasmtime::Result<Result<(), types::HostError>>,
+    ) -> CallReport {
+        let fuel = self.loaded.resources.max_fuel_per_event;
+        let deadline = self.loaded.resources.max_event_duration;
+        self.store.data_mut().state = Some(state);
+        let ended = match self.store.set_fuel(fuel) {
+            Ok(()) => {
+                let call = guest(&self.exports, &mut self.store);
+                match tokio::time::timeout(deadline, call).await {
+                    Ok(Ok(answer)) => Ok(answer.map_err(HostError::from)),
+                    Ok(Err(error)) => Err(Trap::from_wasmtime(error, fuel)),
+                    Err(_) => Err(Trap::Deadline(deadline)),
+                }
+            }
+            Err(error) => Err(Trap::from_wasmtime(error, fuel)),
+        };
+        self.stdout.finish_line();
+        self.stderr.finish_line();
+        let left = self.store.get_fuel().unwrap_or(0);
+        let state = self.store.data_mut().state.take();
+        let outcome = match ended {
+            Ok(Ok(())) => match state {
+                Some(state) => Outcome::Ok(state.into_writes()),
+                // Only a cancelled checkpoint takes the state away, and its call never returns.
+                None => Outcome::Trap(Trap::Store("the call lost its state".into())),
+            },
+            Ok(Err(error)) => Outcome::Err(error),
+            Err(trap) => Outcome::Trap(trap),
+        };
+        CallReport {
+            outcome,
+            fuel: fuel.saturating_sub(left),
+        }
+    }
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance")
+            .field("loaded", &self.loaded)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,63 @@
+//! `nexum:host/chain`: reads from the chains that the manifest names.
+
+use nexum_types::{ChainId, HostError, HostErrorKind, RpcRequest};
+
+use crate::{bindings, guest::Guest};
+
+const DOMAIN: &str = "chain";
+
+type Answer<T> = wasmtime::Result<Result<T, bindings::types::HostError>>;
+
+impl bindings::chain::Host for Guest {
+    async fn request(&mut self, chain_id: u64, method: String, params: String) -> Answer<String> {
+        let chain = ChainId(chain_id);
+        if let Err(denied) = self.granted(chain) {
+            return Ok(Err(denied.into()));
+        }
+        let request = RpcRequest { method, params };
+        Ok(self
+            .chain
+            .request(chain, &request)
+            .await
+            .map_err(Into::into))
+    }
+
+    async fn request_batch(
+        &mut self,
+        chain_id: u64,
+        requests: Vec<bindings::chain::RpcRequest>,
+    ) -> Answer<Vec<bindings::chain::RpcResult>> {
+        let chain = ChainId(chain_id);
+        if let Err(denied) = self.granted(chain) {
+            return Ok(Err(denied.into()));
+        }
+        let requests: Vec<_> = requests
+            .into_iter()
+            .map(|request| RpcRequest {
+                method: request.method,
+                params: request.params,
+            })
+            .collect();
+        let results = self.chain.request_batch(chain, &requests).await;
+        Ok(results.map_err(Into::into).map(|results| {
+            results
+                .into_iter()
+                .map(|result| match result {
+                    Ok(json) => bindings::chain::RpcResult::Ok(json),
+                    Err(error) => bindings::chain::RpcResult::Err(error.into()),
+                })
+                .collect()
+        }))
+    }
+}
+
+impl Guest {
+    fn granted(&self, chain: ChainId) -> Result<(), HostError> {
+        if self.chains.contains(&chain) {
+            return Ok(());
+        }
+        let message =
+            format!("add {chain} to `required` under [chains] in nexum.toml to ask chain {chain}");
+        Err(HostError::new(DOMAIN, HostErrorKind::Denied, message))
+    }
+}

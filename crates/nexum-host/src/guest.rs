@@ -1,0 +1,32 @@
+//! What the store of one guest instance holds.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use nexum_types::{CallState, ChainId, ChainRpc};
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::{clock::Clock, limits::MemoryLimit, logging::ModuleLog};
+
+/// The host's side of one guest instance: everything its imports reach.
+pub(crate) struct Guest {
+    /// The state that the call in flight sees; there is none between calls.
+    pub(crate) state: Option<CallState>,
+    pub(crate) chain: Arc<dyn ChainRpc>,
+    /// The chains that the manifest names.
+    pub(crate) chains: Arc<BTreeSet<ChainId>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) log: Arc<ModuleLog>,
+    pub(crate) memory: MemoryLimit,
+    pub(crate) wasi: WasiCtx,
+    pub(crate) table: ResourceTable,
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}

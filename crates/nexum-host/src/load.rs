@@ -1,0 +1,303 @@
+//! From the bytes of a component to something that can be instantiated: compile, check what it
+//! imports against what it was granted, link.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use nexum_manifest::{Capability, Resources, Sha256};
+use nexum_types::{ChainId, ChainRpc, ModuleName};
+use sha2::Digest as _;
+use wasmtime::{
+    Config, Engine,
+    component::{Component, HasSelf, Linker},
+};
+
+use crate::{
+    bindings::{self, EventModulePre},
+    clock::Clock,
+    guest::Guest,
+    limits::{FIBER_STACK_BYTES, WASM_STACK_BYTES},
+    logging::{LogRate, ModuleLog},
+    ticker::Ticker,
+    wasi,
+};
+
+const CONTRACT: &str = "nexum:host";
+/// The interface that has types only; it grants nothing.
+const TYPES: &str = "types";
+
+/// The wasm engine, shared by all modules.
+pub struct Host {
+    engine: Engine,
+    chain: Arc<dyn ChainRpc>,
+    clock: Arc<dyn Clock>,
+    _ticker: Ticker,
+}
+
+/// Why the wasm engine could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum HostSetupError {
+    /// The machine lacks what the settings ask for.
+    #[error("the wasm engine cannot run on this machine: {0}")]
+    Engine(String),
+    /// No thread could be started.
+    #[error("the epoch thread could not be started")]
+    Thread(#[source] std::io::Error),
+}
+
+/// What a module is allowed, whatever its bytes say.
+#[derive(Debug, Clone)]
+pub struct ModuleSpec {
+    /// The module's name, for its log.
+    pub name: ModuleName,
+    /// The digest its bytes must have.
+    pub digest: Option<Sha256>,
+    /// The interfaces it may import.
+    pub capabilities: BTreeSet<Capability>,
+    /// The chains it may ask.
+    pub chains: BTreeSet<ChainId>,
+    /// What it may use up.
+    pub resources: Resources,
+    /// How much it may log.
+    pub log_rate: LogRate,
+}
+
+/// Why a component is refused.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The bytes are not those that the manifest names.
+    #[error("its sha256 is {found}, and its manifest says {expected}")]
+    Digest {
+        /// What the manifest names.
+        expected: Sha256,
+        /// What the bytes have.
+        found: Sha256,
+    },
+    /// The bytes are no component.
+    #[error("it is no WebAssembly component but {found}")]
+    NotAComponent {
+        /// What they are instead.
+        found: &'static str,
+    },
+    /// The bytes do not compile.
+    #[error("it does not compile: {0}")]
+    Compile(String),
+    /// The component imports interfaces that its manifest does not declare.
+    #[error("it imports what its manifest does not declare: {}", listed(.0))]
+    Undeclared(BTreeSet<Capability>),
+    /// The component imports what this engine does not have.
+    #[error("it imports {}, which this engine does not have", .0.join(", "))]
+    UnknownImports(Vec<String>),
+    /// The component was built for another version of the contract.
+    #[error("it imports {import}, and this engine has {CONTRACT}@{CONTRACT_VERSION}")]
+    OtherVersion {
+        /// What it imports.
+        import: String,
+    },
+    /// The component is for another world.
+    #[error("it is not built for the world {CONTRACT}/event-module@{CONTRACT_VERSION}: {0}")]
+    OtherWorld(String),
+}
+
+impl LoadError {
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Digest { found, .. } => format!(
+                "if the component was meant to change, write component = \"sha256:{found}\" under [module]; \
+                 if not, get the bundle anew"
+            ),
+            Self::NotAComponent { .. } | Self::Compile(_) => {
+                "build the module with --target wasm32-wasip2, and put the result into the bundle as module.wasm".into()
+            }
+            Self::Undeclared(missing) => {
+                format!("add {} to `required` under [capabilities]", listed(missing))
+            }
+            Self::UnknownImports(_) => format!(
+                "a module can import {CONTRACT}@{CONTRACT_VERSION} ({}) and {}",
+                Capability::ALL.map(Capability::as_str).join(", "),
+                wasi::PACKAGES.join(", ")
+            ),
+            Self::OtherVersion { .. } | Self::OtherWorld(_) => format!(
+                "build the module for the world event-module of {CONTRACT}@{CONTRACT_VERSION}"
+            ),
+        }
+    }
+}
+
+fn listed(capabilities: &BTreeSet<Capability>) -> String {
+    let quoted: Vec<_> = capabilities
+        .iter()
+        .map(|capability| format!("\"{capability}\""))
+        .collect();
+    quoted.join(", ")
+}
+
+const CONTRACT_VERSION: &str = "0.3.0";
+
+impl Host {
+    /// Sets up the wasm engine. Modules reach their chains through `chain` and get their time
+    /// from `clock`.
+    pub fn new(chain: Arc<dyn ChainRpc>, clock: Arc<dyn Clock>) -> Result<Self, HostSetupError> {
+        let mut config = Config::new();
+        config
+            .consume_fuel(true)
+            .epoch_interruption(true)
+            .concurrency_support(false)
+            .async_stack_size(FIBER_STACK_BYTES)
+            .max_wasm_stack(WASM_STACK_BYTES);
+        let engine =
+            Engine::new(&config).map_err(|error| HostSetupError::Engine(format!("{error:#}")))?;
+        let ticker = Ticker::start(&engine).map_err(HostSetupError::Thread)?;
+        Ok(Self {
+            engine,
+            chain,
+            clock,
+            _ticker: ticker,
+        })
+    }
+
+    /// Compiles, checks and links one component. Takes processor time in proportion to its size:
+    /// call it where blocking is allowed.
+    pub fn load(&self, bytes: &[u8], spec: ModuleSpec) -> Result<Loaded, LoadError> {
+        if let Some(expected) = spec.digest {
+            let found = Sha256(sha2::Sha256::digest(bytes).into());
+            if found != expected {
+                return Err(LoadError::Digest { expected, found });
+            }
+        }
+        check_kind(bytes)?;
+        let component = Component::new(&self.engine, bytes)
+            .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+        check_imports(&self.engine, &component, &spec.capabilities)?;
+        let linker = self
+            .linker(&spec.capabilities)
+            .map_err(|error| unlinkable(&error))?;
+        let pre = linker
+            .instantiate_pre(&component)
+            .map_err(|error| unlinkable(&error))?;
+        let pre = EventModulePre::new(pre)
+            .map_err(|error| LoadError::OtherWorld(error.root_cause().to_string()))?;
+        let log = Arc::new(ModuleLog::new(spec.name, spec.log_rate));
+        Ok(Loaded {
+            pre,
+            resources: spec.resources,
+            chains: Arc::new(spec.chains),
+            chain: Arc::clone(&self.chain),
+            clock: Arc::clone(&self.clock),
+            log,
+        })
+    }
+
+    /// Only what is granted is linked at all.
+    fn linker(&self, capabilities: &BTreeSet<Capability>) -> wasmtime::Result<Linker<Guest>> {
+        let mut linker = Linker::new(&self.engine);
+        let l = &mut linker;
+        wasi::link(l)?;
+        bindings::types::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
+        for capability in capabilities {
+            match capability {
+                Capability::Chain => {
+                    bindings::chain::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
+                }
+                Capability::LocalStore => {
+                    bindings::local_store::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
+                }
+                Capability::Logging => {
+                    bindings::logging::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
+                }
+                Capability::Clock => {
+                    bindings::clock::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
+                }
+                Capability::Random => {
+                    bindings::random::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
+                }
+            }
+        }
+        Ok(linker)
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
+
+/// Linking fails only where a component asks for a function, or a type of one, that the
+/// interface it names does not have.
+fn unlinkable(error: &wasmtime::Error) -> LoadError {
+    LoadError::OtherWorld(format!("{error:#}"))
+}
+
+/// Tells components from what is often given in their place, by the preamble (the component
+/// binary format: magic, version, layer).
+fn check_kind(bytes: &[u8]) -> Result<(), LoadError> {
+    let found = match bytes {
+        [] => "an empty file",
+        [0, b'a', b's', b'm', _, _, 1, 0, ..] => return Ok(()),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => "a core WebAssembly module",
+        [0, b'a', b's', b'm', ..] => "WebAssembly of an unknown layer",
+        _ => "no WebAssembly at all",
+    };
+    Err(LoadError::NotAComponent { found })
+}
+
+fn check_imports(
+    engine: &Engine,
+    component: &Component,
+    granted: &BTreeSet<Capability>,
+) -> Result<(), LoadError> {
+    let mut undeclared = BTreeSet::new();
+    let mut unknown = Vec::new();
+    let ty = component.component_type();
+    let imports: BTreeMap<_, _> = ty.imports(engine).collect();
+    for import in imports.keys() {
+        let (path, version) = import.split_once('@').unwrap_or((import, ""));
+        let (package, interface) = path.split_once('/').unwrap_or((path, ""));
+        if wasi::PACKAGES.contains(&package) {
+            continue;
+        }
+        if package != CONTRACT {
+            unknown.push((*import).to_owned());
+        } else if version != CONTRACT_VERSION {
+            let import = (*import).to_owned();
+            return Err(LoadError::OtherVersion { import });
+        } else if let Some(capability) = Capability::from_name(interface) {
+            if !granted.contains(&capability) {
+                undeclared.insert(capability);
+            }
+        } else if interface != TYPES {
+            unknown.push((*import).to_owned());
+        }
+    }
+    if !unknown.is_empty() {
+        return Err(LoadError::UnknownImports(unknown));
+    }
+    if !undeclared.is_empty() {
+        return Err(LoadError::Undeclared(undeclared));
+    }
+    Ok(())
+}
+
+/// A component, compiled, checked and linked: instances are made of it.
+#[derive(Clone)]
+pub struct Loaded {
+    pub(crate) pre: EventModulePre<Guest>,
+    pub(crate) resources: Resources,
+    pub(crate) chains: Arc<BTreeSet<ChainId>>,
+    pub(crate) chain: Arc<dyn ChainRpc>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) log: Arc<ModuleLog>,
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded")
+            .field("log", &self.log)
+            .finish_non_exhaustive()
+    }
+}

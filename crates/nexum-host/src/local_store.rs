@@ -1,0 +1,72 @@
+//! `nexum:host/local-store`: the module's state, as the call in flight sees it.
+
+use nexum_types::{CallState, HostError, HostErrorKind, StateError};
+
+use crate::{bindings, guest::Guest, trap::StoreFailed};
+
+const DOMAIN: &str = "local-store";
+
+type Answer<T> = wasmtime::Result<Result<T, bindings::types::HostError>>;
+
+impl bindings::local_store::Host for Guest {
+    fn get(&mut self, key: String) -> Answer<Option<Vec<u8>>> {
+        answer(self.call_state()?.get(&key))
+    }
+
+    fn set(&mut self, key: String, value: Vec<u8>) -> Answer<()> {
+        answer(self.call_state()?.set(&key, value))
+    }
+
+    fn delete(&mut self, key: String) -> Answer<()> {
+        answer(self.call_state()?.delete(&key))
+    }
+
+    fn list_keys(&mut self, prefix: String) -> Answer<Vec<String>> {
+        answer(self.call_state()?.list_keys(&prefix))
+    }
+
+    async fn checkpoint(&mut self) -> Answer<()> {
+        let Some(mut state) = self.state.take() else {
+            return Err(no_state());
+        };
+        // The disk is waited for on a thread that no other module needs.
+        let (state, result) = tokio::task::spawn_blocking(move || {
+            let result = state.checkpoint();
+            (state, result)
+        })
+        .await?;
+        self.state = Some(state);
+        answer(result)
+    }
+}
+
+impl Guest {
+    fn call_state(&mut self) -> wasmtime::Result<&mut CallState> {
+        self.state.as_mut().ok_or_else(no_state)
+    }
+}
+
+/// Guests run only inside a call, and a call always has a state; the exception is a call whose
+/// checkpoint was cancelled, and nothing of that guest runs again.
+fn no_state() -> wasmtime::Error {
+    wasmtime::format_err!("local-store is reachable only while a call is in flight")
+}
+
+/// What the guest did wrong goes back to it; a failing store ends the call, so that the event is
+/// delivered again instead of being counted as handled.
+fn answer<T>(result: Result<T, StateError>) -> Answer<T> {
+    let error = match result {
+        Ok(value) => return Ok(Ok(value)),
+        Err(StateError::Storage(source)) => return Err(StoreFailed(source).into()),
+        Err(error) => error,
+    };
+    let kind = match &error {
+        StateError::QuotaExceeded { .. } => HostErrorKind::Denied,
+        StateError::Storage(_) => HostErrorKind::Internal,
+        StateError::EmptyKey
+        | StateError::KeyTooLong(_)
+        | StateError::ValueTooLarge(_)
+        | StateError::TooManyKeys => HostErrorKind::InvalidInput,
+    };
+    Ok(Err(HostError::new(DOMAIN, kind, error.to_string()).into()))
+}

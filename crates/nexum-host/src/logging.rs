@@ -1,0 +1,226 @@
+//! `nexum:host/logging`, and the log of one module, where its standard streams end too.
+
+use std::{
+    fmt::Write as _,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use nexum_types::ModuleName;
+use tracing::Level;
+
+use crate::{bindings, guest::Guest, limits::MAX_LOG_LINE_BYTES};
+
+impl bindings::logging::Host for Guest {
+    fn log(&mut self, level: bindings::logging::Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            bindings::logging::Level::Trace => Level::TRACE,
+            bindings::logging::Level::Debug => Level::DEBUG,
+            bindings::logging::Level::Info => Level::INFO,
+            bindings::logging::Level::Warn => Level::WARN,
+            bindings::logging::Level::Error => Level::ERROR,
+        };
+        self.log.line(level, "logging", &message);
+        Ok(())
+    }
+}
+
+/// How many lines one module may log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogRate {
+    /// Lines a second, in the long run.
+    pub per_second: u32,
+    /// Lines at once, after a quiet time.
+    pub burst: u32,
+}
+
+impl Default for LogRate {
+    fn default() -> Self {
+        Self {
+            per_second: 100,
+            burst: 1000,
+        }
+    }
+}
+
+/// The log of one module. Lines over the rate are counted, not kept and not waited for; the
+/// count is told with the next line that passes.
+#[derive(Debug)]
+pub(crate) struct ModuleLog {
+    name: ModuleName,
+    budget: Mutex<Budget>,
+}
+
+impl ModuleLog {
+    pub(crate) fn new(name: ModuleName, rate: LogRate) -> Self {
+        Self {
+            name,
+            budget: Mutex::new(Budget::new(rate, Instant::now())),
+        }
+    }
+
+    /// Logs one line. Control characters are escaped, so that no guest can forge a further line
+    /// or drive a terminal.
+    pub(crate) fn line(&self, level: Level, source: &'static str, text: &str) {
+        let passed = self
+            .budget
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(Instant::now());
+        let Some(dropped_before) = passed else { return };
+        if dropped_before > 0 {
+            tracing::warn!(
+                target: "nexum::module",
+                module = %self.name,
+                dropped = dropped_before,
+                "log lines over the module's rate were dropped"
+            );
+        }
+        let text = printable(text);
+        let module = &self.name;
+        match level {
+            Level::TRACE => {
+                tracing::trace!(target: "nexum::module", %module, source, "{text}");
+            }
+            Level::DEBUG => {
+                tracing::debug!(target: "nexum::module", %module, source, "{text}");
+            }
+            Level::INFO => {
+                tracing::info!(target: "nexum::module", %module, source, "{text}");
+            }
+            Level::WARN => {
+                tracing::warn!(target: "nexum::module", %module, source, "{text}");
+            }
+            Level::ERROR => {
+                tracing::error!(target: "nexum::module", %module, source, "{text}");
+            }
+        }
+    }
+}
+
+impl Drop for ModuleLog {
+    fn drop(&mut self) {
+        let dropped = self
+            .budget
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .dropped;
+        if dropped > 0 {
+            tracing::warn!(
+                target: "nexum::module",
+                module = %self.name,
+                dropped,
+                "log lines over the module's rate were dropped"
+            );
+        }
+    }
+}
+
+/// A token bucket.
+#[derive(Debug)]
+struct Budget {
+    rate: LogRate,
+    tokens: f64,
+    filled: Instant,
+    dropped: u64,
+}
+
+impl Budget {
+    fn new(rate: LogRate, now: Instant) -> Self {
+        Self {
+            rate,
+            tokens: rate.burst.into(),
+            filled: now,
+            dropped: 0,
+        }
+    }
+
+    /// Takes a token: `Some(lines dropped since the last one)`, or `None` where there is none
+    /// left.
+    fn take(&mut self, now: Instant) -> Option<u64> {
+        let elapsed: Duration = now.saturating_duration_since(self.filled);
+        let gained = elapsed.as_secs_f64() * f64::from(self.rate.per_second);
+        self.tokens = (self.tokens + gained).min(self.rate.burst.into());
+        self.filled = now;
+        if self.tokens < 1.0 {
+            self.dropped += 1;
+            return None;
+        }
+        self.tokens -= 1.0;
+        Some(std::mem::take(&mut self.dropped))
+    }
+}
+
+/// `text`, cut to the limit, with control characters escaped.
+fn printable(text: &str) -> String {
+    let end = text.floor_char_boundary(MAX_LOG_LINE_BYTES);
+    let mut out = String::with_capacity(end);
+    for c in text[..end].chars() {
+        if c.is_control() && c != '\t' {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    if end < text.len() {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "… ({} bytes cut)", text.len() - end);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_refills_with_time_and_counts_what_it_refused() {
+        let start = Instant::now();
+        let mut budget = Budget::new(
+            LogRate {
+                per_second: 10,
+                burst: 2,
+            },
+            start,
+        );
+        assert_eq!(budget.take(start), Some(0));
+        assert_eq!(budget.take(start), Some(0));
+        assert_eq!(budget.take(start), None);
+        assert_eq!(budget.take(start), None);
+        let later = start + Duration::from_millis(100);
+        assert_eq!(
+            budget.take(later),
+            Some(2),
+            "one token has come, two lines were lost"
+        );
+        assert_eq!(budget.take(later), None);
+        let much_later = later + Duration::from_secs(3600);
+        assert_eq!(budget.take(much_later), Some(1));
+        assert_eq!(budget.take(much_later), Some(0));
+        assert_eq!(
+            budget.take(much_later),
+            None,
+            "an hour fills no more than the burst"
+        );
+    }
+
+    #[test]
+    fn a_line_cannot_forge_another_or_drive_a_terminal() {
+        assert_eq!(
+            printable("a\nERROR b\u{1b}[2J\tc"),
+            "a\\nERROR b\\u{1b}[2J\tc"
+        );
+    }
+
+    #[test]
+    fn a_long_line_is_cut_at_a_character() {
+        let long = "ä".repeat(MAX_LOG_LINE_BYTES);
+        let line = printable(&long);
+        assert!(line.starts_with("ää"));
+        assert!(
+            line.ends_with("(8192 bytes cut)"),
+            "{}",
+            &line[line.len() - 30..]
+        );
+    }
+}
