@@ -1,0 +1,42 @@
+//! RPC endpoints and the feed of canonical blocks.
+//!
+//! [`Chains`] holds the endpoints of every configured chain. It answers modules' reads through
+//! [`ChainRpc`](nexum_types::ChainRpc), and runs one feed task per chain that keeps a bounded
+//! ring of recent canonical blocks. A [`FeedReader`] pulls from that ring, and from the node
+//! where it is further behind: no reader waits for another, and none makes the memory grow.
+//!
+//! This crate knows no modules, keeps nothing on disk, and shows no secret of a URL: an endpoint
+//! is named by scheme, host and port in logs and errors alike.
+
+mod allowlist;
+mod backoff;
+mod chains;
+mod error;
+mod failure;
+mod feed;
+mod header;
+mod provider;
+mod requests;
+mod transport;
+
+pub use allowlist::{ALLOWED_METHODS, is_allowed};
+pub use chains::Chains;
+pub use error::{ChainError, WrongChainId, WrongChainIds};
+pub use feed::{Feed, FeedItem, FeedReader, Position};
+
+/// Limits of this crate. The contract (`wit/nexum-host/chain.wit`) states those that a module
+/// meets.
+pub mod limits {
+    /// The longest parameters of one request, in bytes of JSON.
+    pub const MAX_PARAMS_BYTES: usize = 1024 * 1024;
+    /// The most requests of one batch.
+    pub const MAX_BATCH: usize = 256;
+    /// The largest answer that is read from a node, in bytes; a batch's answers count together.
+    pub const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
+    /// The longest error message of a node that is passed on, in characters.
+    pub const MAX_NODE_MESSAGE_CHARS: usize = 512;
+    /// How many recent blocks a feed holds, and how far back a reorg is followed.
+    pub const WINDOW: usize = 256;
+    /// The most blocks that are asked for in one batch.
+    pub const BLOCKS_PER_BATCH: usize = 64;
+}

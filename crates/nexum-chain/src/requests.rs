@@ -1,0 +1,141 @@
+//! Modules' reads: what may be asked, and how the answers come back.
+
+use nexum_types::{BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest, RpcResult};
+use serde_json::value::RawValue;
+
+use crate::{
+    Chains, allowlist, failure,
+    limits::{MAX_BATCH, MAX_PARAMS_BYTES},
+    provider::{Answer, Provider},
+};
+
+/// The JSON-RPC code of a method that does not exist, or not for the asker.
+const METHOD_NOT_FOUND: i32 = -32601;
+/// The JSON-RPC code of parameters that are none.
+const INVALID_PARAMS: i32 = -32602;
+
+impl ChainRpc for Chains {
+    fn request<'a>(&'a self, chain: ChainId, request: &'a RpcRequest) -> BoxFuture<'a, RpcResult> {
+        Box::pin(async move {
+            let provider = self.configured(chain)?;
+            let params = check(request)?;
+            let answer = provider.ask((&request.method, params)).await;
+            result(provider, answer)
+        })
+    }
+
+    fn request_batch<'a>(
+        &'a self,
+        chain: ChainId,
+        requests: &'a [RpcRequest],
+    ) -> BoxFuture<'a, Result<Vec<RpcResult>, HostError>> {
+        Box::pin(async move {
+            let provider = self.configured(chain)?;
+            if requests.len() > MAX_BATCH {
+                let message = format!(
+                    "a batch has at most {MAX_BATCH} requests, not {}",
+                    requests.len()
+                );
+                return Err(error(HostErrorKind::InvalidInput, message));
+            }
+            // What is refused here is answered here; the rest goes out as one packet.
+            let mut questions = Vec::with_capacity(requests.len());
+            let refused: Vec<Option<HostError>> = requests
+                .iter()
+                .map(|request| match check(request) {
+                    Ok(params) => {
+                        questions.push((request.method.as_str(), params));
+                        None
+                    }
+                    Err(refused) => Some(refused),
+                })
+                .collect();
+            let answers = provider.ask_all(questions).await;
+            let answers = answers.map_err(|failure| failure.to_host_error(chain))?;
+            let mut answers = answers.into_iter();
+            let results = refused.into_iter().map(|refused| match refused {
+                Some(refused) => Err(refused),
+                None => {
+                    let answer = answers.next().unwrap_or(Err(failure::Failure::Malformed));
+                    result(provider, answer)
+                }
+            });
+            Ok(results.collect())
+        })
+    }
+}
+
+impl Chains {
+    fn configured(&self, chain: ChainId) -> Result<&Provider, HostError> {
+        self.provider(chain).ok_or_else(|| {
+            error(
+                HostErrorKind::Unsupported,
+                format!("chain {chain} is not configured"),
+            )
+        })
+    }
+}
+
+/// Refuses what must not, or cannot, be sent; answers the parameters as they go out.
+fn check(request: &RpcRequest) -> Result<Box<RawValue>, HostError> {
+    let RpcRequest { method, params } = request;
+    if !allowlist::is_allowed(method) {
+        let shown: String = method.chars().take(64).collect();
+        let message = format!("the method {shown:?} is not allowed; modules only read");
+        return Err(error(HostErrorKind::Denied, message).with_code(METHOD_NOT_FOUND));
+    }
+    let invalid = |message: String| {
+        Err(error(HostErrorKind::InvalidInput, message).with_code(INVALID_PARAMS))
+    };
+    if params.len() > MAX_PARAMS_BYTES {
+        let len = params.len();
+        return invalid(format!(
+            "params have at most {MAX_PARAMS_BYTES} bytes, not {len}"
+        ));
+    }
+    match RawValue::from_string(params.clone()) {
+        Ok(json) if json.get().trim_start().starts_with(['[', '{']) => Ok(json),
+        _ => invalid("params must be the text of a JSON array or object".to_owned()),
+    }
+}
+
+fn result(provider: &Provider, answer: Result<Answer, failure::Failure>) -> RpcResult {
+    match answer {
+        Ok(Ok(json)) => Ok(json.get().to_owned()),
+        Ok(Err(error)) => Err(failure::node_error(&error, provider.secrets())),
+        Err(failure) => Err(failure.to_host_error(provider.chain())),
+    }
+}
+
+fn error(kind: HostErrorKind, message: String) -> HostError {
+    HostError::new(failure::DOMAIN, kind, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind_and_code(method: &str, params: &str) -> Result<(), (HostErrorKind, i32)> {
+        let request = RpcRequest {
+            method: method.into(),
+            params: params.into(),
+        };
+        check(&request)
+            .map(drop)
+            .map_err(|error| (error.kind, error.code))
+    }
+
+    #[test]
+    fn only_reads_with_an_array_or_an_object_go_out() {
+        let denied = Err((HostErrorKind::Denied, METHOD_NOT_FOUND));
+        let invalid = Err((HostErrorKind::InvalidInput, INVALID_PARAMS));
+        assert_eq!(kind_and_code("eth_call", "[]"), Ok(()));
+        assert_eq!(kind_and_code("eth_call", " {\"a\": 1} "), Ok(()));
+        assert_eq!(kind_and_code("eth_sendTransaction", "[]"), denied);
+        for params in ["", "null", "1", "\"[]\"", "[", "[] []", "{]"] {
+            assert_eq!(kind_and_code("eth_call", params), invalid, "{params}");
+        }
+        let huge = format!("[\"{}\"]", "x".repeat(MAX_PARAMS_BYTES));
+        assert_eq!(kind_and_code("eth_call", &huge), invalid);
+    }
+}

@@ -1,0 +1,68 @@
+//! The readable form of a chain.
+
+use std::time::Duration;
+
+use nexum_testkit::{Script, U256};
+
+fn script(text: &str) -> Script {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_script_plays_what_it_says() {
+    let script = script(
+        "
+        chain 31337 every 50ms
+        balance 0xa1 = 5 ether     # from block 1 on
+        mine 3
+        balance 0xa1 -= 1.5 ether
+        mine
+        reorg 2
+        ",
+    );
+    assert_eq!(
+        (script.chain_id, script.every),
+        (31337, Duration::from_millis(50))
+    );
+    let chain = script.chain();
+    script.play_at_once(&chain).unwrap();
+    let who = "0x00000000000000000000000000000000000000a1"
+        .parse()
+        .unwrap();
+    assert_eq!(chain.head().number, 4);
+    let ether = U256::from(1_000_000_000_000_000_000_u64);
+    assert_eq!(chain.head().balance(&who), ether * U256::from(5));
+}
+
+#[test]
+fn an_error_names_its_line_and_what_was_expected() {
+    let error = |text: &str| text.parse::<Script>().unwrap_err().to_string();
+    assert!(error("").starts_with("line 1: a script begins with 'chain <id>'"));
+    assert!(error("\n\nmine 3").starts_with("line 3: a script begins with"));
+    assert!(error("chain 1\nmine three").starts_with("line 2: 'three' is not a number"));
+    assert!(error("chain 1\n\nexplode").starts_with("line 3: unknown action 'explode'"));
+    assert!(error("chain 1\nbalance 0xzz = 1 ether").contains("is not an address"));
+    assert!(error("chain 1\nbalance 0xa1 = 1 shell").contains("is not an amount"));
+    assert!(error("chain 1\nbalance 0xa1 = -1 ether").contains("is not an amount"));
+    assert!(error("chain 1\nbalance 0xa1 * 1 ether").contains("expected 'balance"));
+    assert!(error("chain 1 every now").contains("is not a duration"));
+}
+
+#[test]
+fn a_step_that_the_chain_refuses_names_its_line() {
+    let script = script("chain 1\nmine 2\nreorg 3");
+    let error = script.play_at_once(&script.chain()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 3: cannot take 3 blocks off a chain whose head is block 2"
+    );
+}
+
+#[tokio::test]
+async fn playing_at_a_pace_ends_at_the_same_head() {
+    let script = script("chain 1 every 1ms\nmine 5\nreorg 2\nmine");
+    let (played, at_once) = (script.chain(), script.chain());
+    script.play(&played).await.unwrap();
+    script.play_at_once(&at_once).unwrap();
+    assert_eq!(played.head(), at_once.head());
+}
