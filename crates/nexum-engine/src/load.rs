@@ -1,0 +1,126 @@
+//! From bundles to compiled modules: every module is looked at before any is refused, and all
+//! are accepted before any of them runs.
+
+use std::{fs, io, sync::Arc};
+
+use futures::{StreamExt as _, stream};
+use nexum_host::{Host, LoadError, Loaded, LogRate, ModuleSpec};
+use nexum_manifest::{Bundle, ManifestErrors, Problem};
+use nexum_types::{BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest, RpcResult};
+
+use crate::StartError;
+
+/// Compiling takes a processor for a while; more at once than processors gains nothing.
+const COMPILED_AT_ONCE: usize = 4;
+
+/// Why a component was refused.
+#[derive(Debug)]
+enum Fault {
+    Read(io::Error),
+    Load(LoadError),
+}
+
+/// Compiles and checks every bundle's component.
+pub(crate) async fn load(host: &Arc<Host>, bundles: &[Bundle]) -> Result<Vec<Loaded>, StartError> {
+    let results: Vec<_> = stream::iter(bundles)
+        .map(|bundle| {
+            let host = Arc::clone(host);
+            let path = bundle.component.clone();
+            let spec = spec(bundle);
+            tokio::task::spawn_blocking(move || {
+                let bytes = fs::read(&path).map_err(Fault::Read)?;
+                host.load(&bytes, spec).map_err(Fault::Load)
+            })
+        })
+        .buffered(COMPILED_AT_ONCE)
+        .collect()
+        .await;
+    let mut loaded = Vec::with_capacity(bundles.len());
+    let mut problems = Vec::new();
+    for (result, bundle) in results.into_iter().zip(bundles) {
+        match result.map_err(StartError::Task)? {
+            Ok(module) => loaded.push(module),
+            Err(fault) => problems.push(problem(bundle, &fault)),
+        }
+    }
+    ManifestErrors::new(problems).map_or(Ok(loaded), |errors| Err(StartError::Refused(errors)))
+}
+
+/// Checks what can be checked of `bundles` without a chain and without a `state_dir`: that every
+/// component is one, is for this contract, and imports only what its manifest declares.
+pub async fn check(bundles: &[Bundle]) -> Result<(), StartError> {
+    let clock = Arc::new(nexum_host::SystemClock::new());
+    let host = Host::new(Arc::new(NoChains), clock).map_err(StartError::Host)?;
+    load(&Arc::new(host), bundles).await.map(drop)
+}
+
+/// What is wrong, at the line of the manifest that has to do with it.
+fn problem(bundle: &Bundle, fault: &Fault) -> Problem {
+    let component = bundle.component.display();
+    let name = bundle.name();
+    match fault {
+        Fault::Read(error) => Problem::new(
+            bundle.entry.clone(),
+            format!("the component of module {name}, {component}, cannot be read: {error}"),
+        ),
+        Fault::Load(error) => {
+            let place = match error {
+                LoadError::Undeclared(_) => bundle.places.capabilities.clone(),
+                LoadError::Digest { .. } => bundle
+                    .places
+                    .component
+                    .clone()
+                    .unwrap_or_else(|| bundle.entry.clone()),
+                LoadError::NotAComponent { .. }
+                | LoadError::Compile(_)
+                | LoadError::UnknownImports(_)
+                | LoadError::OtherVersion { .. }
+                | LoadError::OtherWorld(_) => bundle.entry.clone(),
+            };
+            Problem::new(
+                place,
+                format!("the component of module {name}, {component}, is refused: {error}"),
+            )
+            .with_help(error.remedy())
+        }
+    }
+}
+
+fn spec(bundle: &Bundle) -> ModuleSpec {
+    let manifest = &bundle.manifest;
+    ModuleSpec {
+        name: manifest.name.clone(),
+        digest: manifest.component,
+        capabilities: manifest.capabilities.clone(),
+        chains: manifest.chains.clone(),
+        resources: manifest.resources,
+        log_rate: LogRate::default(),
+    }
+}
+
+/// The chains of a check, which instantiates nothing and so asks nothing.
+struct NoChains;
+
+impl NoChains {
+    fn error() -> HostError {
+        HostError::new(
+            "chain",
+            HostErrorKind::Unavailable,
+            "no chain is reached by a check",
+        )
+    }
+}
+
+impl ChainRpc for NoChains {
+    fn request<'a>(&'a self, _: ChainId, _: &'a RpcRequest) -> BoxFuture<'a, RpcResult> {
+        Box::pin(async { Err(Self::error()) })
+    }
+
+    fn request_batch<'a>(
+        &'a self,
+        _: ChainId,
+        _: &'a [RpcRequest],
+    ) -> BoxFuture<'a, Result<Vec<RpcResult>, HostError>> {
+        Box::pin(async { Err(Self::error()) })
+    }
+}
