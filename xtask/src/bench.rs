@@ -1,0 +1,22 @@
+//! `cargo xtask bench`: every bench, each beside its raw limit in the same run.
+
+use crate::{
+    Failure,
+    process::{cargo, execute},
+    tools,
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Run only the benches whose names contain this.
+    filter: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    tools::ensure_guest_target()?;
+    execute(
+        cargo()
+            .args(["bench", "--workspace", "--benches", "--locked", "--"])
+            .args(args.filter.as_slice()),
+    )
+}

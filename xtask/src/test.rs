@@ -1,0 +1,62 @@
+//! `cargo xtask test`: all that must hold, from the format to the last test.
+
+use std::process::Command;
+
+use crate::{
+    Failure,
+    process::{cargo, execute, root, target_dir},
+    tools,
+};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Run only the tests whose names contain this, and none of the other checks.
+    filter: Option<String>,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    tools::ensure_guest_target()?;
+    let anvil = tools::ensure_anvil()?;
+    if args.filter.is_none() {
+        checks()?;
+        execute(guests("test").args(["--package", "balance-watch", "--locked"]))?;
+    }
+    execute(
+        cargo()
+            .args(["test", "--workspace", "--locked", "--no-fail-fast", "--"])
+            .args(args.filter.as_slice())
+            .env("NEXUM_ANVIL", anvil),
+    )
+}
+
+fn checks() -> Result<(), Failure> {
+    const DENIED: [&str; 3] = ["--", "-D", "warnings"];
+    execute(cargo().args(["fmt", "--all", "--check"]))?;
+    execute(guests("fmt").args(["--all", "--check"]))?;
+    execute(
+        cargo()
+            .args(["clippy", "--workspace", "--all-targets", "--locked"])
+            .args(DENIED),
+    )?;
+    execute(
+        guests("clippy")
+            .args(["--workspace", "--lib", "--examples", "--locked"])
+            .args(["--target", tools::GUEST_TARGET])
+            .args(DENIED),
+    )?;
+    execute(
+        cargo()
+            .args(["doc", "--workspace", "--no-deps", "--locked"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+}
+
+/// A cargo command on the guests' workspace.
+fn guests(command: &str) -> Command {
+    let mut cargo = cargo();
+    cargo
+        .current_dir(root().join("modules"))
+        .arg(command)
+        .env("CARGO_TARGET_DIR", target_dir().join("guests"));
+    cargo
+}
