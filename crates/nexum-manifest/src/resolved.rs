@@ -3,11 +3,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    num::NonZeroU64,
     path::PathBuf,
     time::Duration,
 };
 
-use nexum_types::{BlockNumber, ChainId, Config, ModuleName};
+use nexum_types::{BlockNumber, ChainId, Config, Depth, LogFilter, ModuleName};
 use url::Url;
 
 /// A module's manifest, resolved: the author's word, checked but not trusted.
@@ -136,20 +137,68 @@ impl fmt::Display for Capability {
     }
 }
 
-/// A source of events that a module asks for.
+/// A source of events that a module asks for. A module's subscriptions keep the order of the
+/// manifest: within a block, events come in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subscription {
-    /// Every block of a chain.
+    /// Blocks of a chain.
     Block(BlockSubscription),
+    /// Logs of a chain.
+    Log(LogSubscription),
 }
 
-/// Every canonical block of one chain.
+/// Canonical blocks of one chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockSubscription {
     /// The chain.
     pub chain_id: ChainId,
     /// Where the first event is, as long as the module has no cursor.
     pub start: Start,
+    /// Only blocks whose number is a multiple of this.
+    pub every: NonZeroU64,
+    /// How sure a block must be.
+    pub depth: Depth,
+    /// What happens where the module falls behind.
+    pub on_lag: OnLag,
+}
+
+/// Logs of one chain that match a filter, all of a block together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSubscription {
+    /// The chain.
+    pub chain_id: ChainId,
+    /// Where the first event is, as long as the module has no cursor.
+    pub start: Start,
+    /// Which logs.
+    pub filter: LogFilter,
+    /// How sure their block must be.
+    pub depth: Depth,
+    /// What happens where the module falls behind.
+    pub on_lag: OnLag,
+    /// How early logs come.
+    pub delivery: Delivery,
+}
+
+/// What happens where a module falls so far behind that the feed's ring does not hold its next
+/// block any more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnLag {
+    /// Everything it has missed is fetched and delivered.
+    #[default]
+    CatchUp,
+    /// It goes on at the head; what it misses is counted and logged.
+    Skip,
+}
+
+/// How early the logs of a block come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// With their block, complete.
+    #[default]
+    Block,
+    /// As the node announces them (`eth_subscribe("logs")`); what it leaves out comes with the
+    /// block. Each log comes once.
+    Push,
 }
 
 /// Where a subscription without a cursor begins.
@@ -174,8 +223,17 @@ pub struct EngineConfig {
     pub log: LogSettings,
     /// The chains, by id.
     pub chains: BTreeMap<ChainId, ChainSettings>,
+    /// The ceilings that no manifest widens.
+    pub policy: Policy,
     /// The modules to run, each name once.
     pub modules: Vec<ModuleEntry>,
+}
+
+/// The operator's ceilings for every module.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// How much one module may ask its chains; `None`: as much as they take.
+    pub rpc_rate: Option<Rate>,
 }
 
 /// How and how much the engine logs.
@@ -209,6 +267,39 @@ pub struct ChainSettings {
     pub poll_interval: Duration,
     /// How long one request may take, on one endpoint.
     pub request_timeout: Duration,
+    /// How long a call may take in all, whatever is retried and on whichever endpoints.
+    pub call_deadline: Duration,
+    /// How often a request is sent again to the same endpoint after a failure that may pass.
+    pub max_retries: u32,
+    /// An endpoint whose head is further than this behind the best known one is left until it
+    /// has caught up, in blocks.
+    pub max_lag_blocks: u64,
+    /// The most blocks that one `eth_getLogs` asks for.
+    pub max_log_range: u64,
+    /// How far back a reorg is followed, in blocks.
+    pub reorg_window: u32,
+    /// Whether a header's bloom may prove that a block has no matching log. Some chains ship
+    /// empty blooms.
+    pub trust_bloom: bool,
+}
+
+impl ChainSettings {
+    /// The settings of a chain whose file names nothing but endpoints.
+    #[must_use]
+    pub fn new(id: ChainId, endpoints: Vec<Endpoint>) -> Self {
+        Self {
+            id,
+            endpoints,
+            poll_interval: Duration::from_secs(1),
+            request_timeout: Duration::from_secs(10),
+            call_deadline: Duration::from_secs(25),
+            max_retries: 2,
+            max_lag_blocks: 8,
+            max_log_range: 10_000,
+            reorg_window: 256,
+            trust_bloom: true,
+        }
+    }
 }
 
 /// One JSON-RPC endpoint. Its `Debug` and `Display` show no secret.
@@ -219,6 +310,35 @@ pub struct Endpoint {
     pub url: Url,
     /// Lower is preferred.
     pub priority: u32,
+    /// How much it may be asked; `None`: as much as it takes.
+    pub rate: Option<Rate>,
+    /// The most requests of one batch.
+    pub max_batch: usize,
+}
+
+impl Endpoint {
+    /// The most requests of one batch, unless told otherwise.
+    pub const DEFAULT_MAX_BATCH: usize = 100;
+
+    /// An endpoint of which nothing but the URL is told.
+    #[must_use]
+    pub fn new(url: Url) -> Self {
+        Self {
+            url,
+            priority: 0,
+            rate: None,
+            max_batch: Self::DEFAULT_MAX_BATCH,
+        }
+    }
+}
+
+/// How much may be asked in a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Units a second, in the long run. A request costs 1, but for methods of more weight.
+    pub per_second: u32,
+    /// Units at once, after a quiet time.
+    pub burst: u32,
 }
 
 impl fmt::Display for Endpoint {

@@ -3,15 +3,18 @@
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockNumber, ChainId};
+use crate::{BlockNumber, ChainId, Log};
 
 /// One event, as a module's `on-event` takes it.
 ///
-/// The contract's further kinds (logs, ticks, messages) join with the feeds that make them.
+/// The contract's further kinds (ticks, messages) join with the feeds that make them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A canonical block.
     Block(Block),
+    /// The logs of one block that match one subscription, in the order of the block; where they
+    /// are taken back (`removed`), in the reverse order.
+    Logs(Vec<Log>),
 }
 
 /// A canonical block of one chain.

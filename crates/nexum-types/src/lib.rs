@@ -10,16 +10,18 @@ mod cursor;
 mod event;
 mod host_error;
 mod ids;
+mod log;
 mod state;
 mod write_set;
 
 pub use chain::{BoxFuture, ChainRpc, RpcRequest, RpcResult};
 pub use config::{Config, ConfigScalar, ConfigValue};
-pub use cursor::{Cursor, Source};
+pub use cursor::{Cursor, Delivered, Depth, Source};
 pub use event::{Block, BlockRef, Event};
 pub use host_error::{HostError, HostErrorKind};
 pub use ids::{BlockNumber, ChainId, InvalidModuleName, ModuleName};
+pub use log::{Log, LogFilter, MAX_TOPICS};
 pub use state::{CallState, Snapshot, StateBackend, StateError};
 pub use write_set::{WriteSet, limits};
 
-pub use alloy_primitives::{Address, B256};
+pub use alloy_primitives::{Address, B256, Bloom, Bytes};
