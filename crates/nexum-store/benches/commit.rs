@@ -8,7 +8,7 @@
 use divan::{Bencher, counter::ItemsCount};
 use nexum_manifest::Durability;
 use nexum_store::{ModuleStore, StateDir, StoreOptions};
-use nexum_types::{BlockNumber, BlockRef, ChainId, Cursor, Source, StateBackend, WriteSet};
+use nexum_types::{BlockNumber, BlockRef, ChainId, Cursor, Depth, Source, StateBackend, WriteSet};
 use redb::{Database, TableDefinition};
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -85,7 +85,10 @@ impl Store {
             hash: [7; 32].into(),
         });
         self.store
-            .commit(writes, Some((Source::Chain(ChainId(1)), cursor)))
+            .commit(
+                writes,
+                Some((Source::Chain(ChainId(1), Depth::Head), cursor).into()),
+            )
             .unwrap();
     }
 }

@@ -1,22 +1,28 @@
-//! What is in a module's file: two tables, and the rows of the host's.
+//! What is in a module's file: three tables, and the rows of the host's.
 //!
-//! `state` is the module's, key to value. `host` is the engine's: the row `format` holds the
+//! `delivered` holds what the module was given of recent blocks: the source in postcard, then
+//! the block's number as eight bytes, big-endian, to a [`Delivered`] in postcard. `state` is the module's, key to value. `host` is the engine's: the row `format` holds the
 //! format version as four bytes, little-endian, and the row `head` a [`Head`] in postcard. The
 //! head is one row, so that a commit touches the host's table once, whatever it moves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use nexum_types::{Cursor, Source, WriteSet};
+use nexum_types::{BlockNumber, Cursor, Delivered, Source, WriteSet};
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 use serde::{Deserialize, Serialize};
 
-use crate::error::Fault;
+use crate::{
+    error::Fault,
+    history::{Pending, Row},
+};
 
 /// The version of the format that this crate writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
 pub(crate) const STATE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("state");
 const HOST: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("host");
+
+const DELIVERED: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("delivered");
 
 const FORMAT_ROW: &str = "format";
 const HEAD_ROW: &str = "head";
@@ -35,6 +41,7 @@ pub(crate) fn initialize(db: &Database) -> Result<Head, Fault> {
     let head = Head::default();
     let transaction = db.begin_write()?;
     transaction.open_table(STATE)?;
+    transaction.open_table(DELIVERED)?;
     {
         let mut host = transaction.open_table(HOST)?;
         host.insert(FORMAT_ROW, FORMAT_VERSION.to_le_bytes().as_slice())?;
@@ -65,11 +72,33 @@ pub(crate) fn load(db: &Database) -> Result<(u32, Head), Fault> {
     Ok((version, head))
 }
 
-/// Applies `writes` and moves the head from `before` to `after`, in one transaction. The size
-/// is counted here, against what the tables really hold, and returned with the new head.
+/// The rows of the history that there are.
+pub(crate) fn remembered(db: &Database) -> Result<BTreeSet<Row>, Fault> {
+    let table = db.begin_read()?.open_table(DELIVERED)?;
+    table
+        .range::<&[u8]>(..)?
+        .map(|row| decode_row(row?.0.value()))
+        .collect()
+}
+
+/// What a module was given of one block.
+pub(crate) fn delivered(db: &Database, row: Row) -> Result<Option<Delivered>, Fault> {
+    let table = db.begin_read()?.open_table(DELIVERED)?;
+    let value = table.get(encode_row(row)?.as_slice())?;
+    value
+        .map(|value| {
+            postcard::from_bytes(value.value())
+                .map_err(|error| Fault::Damaged(format!("what was delivered: {error}")))
+        })
+        .transpose()
+}
+
+/// Applies `writes`, the rows of `pending`, and moves the head from `before` to `after`, in one
+/// transaction. The size is counted here, against what the tables really hold, and returned with the new head.
 pub(crate) fn apply(
     db: &Database,
     writes: &WriteSet,
+    pending: &Pending,
     before: &Head,
     mut after: Head,
     durability: Durability,
@@ -92,6 +121,20 @@ pub(crate) fn apply(
         }
         after.used_bytes = used_bytes;
     }
+    if !pending.rows.is_empty() {
+        let mut table = transaction.open_table(DELIVERED)?;
+        for (row, delivered) in &pending.rows {
+            let key = encode_row(*row)?;
+            match delivered {
+                Some(delivered) => {
+                    let value = postcard::to_stdvec(delivered)
+                        .map_err(|error| Fault::Damaged(format!("encoding a delivery: {error}")))?;
+                    table.insert(key.as_slice(), value.as_slice())?;
+                }
+                None => drop(table.remove(key.as_slice())?),
+            }
+        }
+    }
     if after != *before {
         let mut host = transaction.open_table(HOST)?;
         host.insert(HEAD_ROW, encode(&after)?.as_slice())?;
@@ -102,4 +145,19 @@ pub(crate) fn apply(
 
 fn encode(head: &Head) -> Result<Vec<u8>, Fault> {
     postcard::to_stdvec(head).map_err(|error| Fault::Damaged(format!("encoding the head: {error}")))
+}
+
+/// The source first, and the number big-endian, so that a source's blocks stand in their order.
+fn encode_row((source, number): Row) -> Result<Vec<u8>, Fault> {
+    let mut key = postcard::to_stdvec(&source)
+        .map_err(|error| Fault::Damaged(format!("encoding a source: {error}")))?;
+    key.extend_from_slice(&number.0.to_be_bytes());
+    Ok(key)
+}
+
+fn decode_row(key: &[u8]) -> Result<Row, Fault> {
+    let damaged = || Fault::Damaged("a row of what was delivered".to_owned());
+    let (source, number) = key.split_last_chunk::<8>().ok_or_else(damaged)?;
+    let source = postcard::from_bytes(source).map_err(|_| damaged())?;
+    Ok((source, BlockNumber(u64::from_be_bytes(*number))))
 }

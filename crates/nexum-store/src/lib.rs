@@ -15,6 +15,7 @@
 mod dir;
 mod error;
 mod format;
+mod history;
 mod inspect;
 mod module_store;
 mod snapshot;
@@ -23,5 +24,6 @@ mod staging;
 pub use dir::{StateDir, list_modules};
 pub use error::StoreError;
 pub use format::FORMAT_VERSION;
+pub use history::{History, Step};
 pub use inspect::{Entries, Inspection, inspect};
 pub use module_store::{Committed, ModuleStore, StoreOptions};

@@ -1,7 +1,7 @@
 //! The state of one module: snapshots, one commit, lazy cursors.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt, io,
     path::{Path, PathBuf},
     sync::{
@@ -11,7 +11,9 @@ use std::{
 };
 
 use nexum_manifest::Durability;
-use nexum_types::{Cursor, Snapshot, Source, StateBackend, StateError, WriteSet};
+use nexum_types::{
+    BlockNumber, BlockRef, Cursor, Delivered, Snapshot, Source, StateBackend, StateError, WriteSet,
+};
 use redb::{Builder, Database, StorageBackend};
 
 use crate::{
@@ -19,6 +21,7 @@ use crate::{
     dir::DirLock,
     error::guarded,
     format::{self, Head},
+    history::{Pending, Row, Step},
     snapshot::TableSnapshot,
     staging::Staging,
 };
@@ -85,8 +88,10 @@ struct Inner {
 
 struct View {
     committed: Head,
-    /// Cursors that are ahead of `committed`, with nothing else to commit.
-    noted: BTreeMap<Source, Cursor>,
+    /// Steps ahead of `committed`, with nothing else to commit.
+    noted: Pending,
+    /// The rows of the history, noted ones included.
+    remembered: BTreeSet<Row>,
     /// Whether `committed` has not reached the disk yet.
     volatile: bool,
 }
@@ -125,7 +130,8 @@ impl ModuleStore {
             let head = format::initialize(&db)?;
             Ok((db, head))
         })?;
-        Ok(Self::new(db, head, None, path, options, lock))
+        let opened = (db, head, BTreeSet::new());
+        Ok(Self::new(opened, None, path, options, lock))
     }
 
     /// Opens the state in a backend that has one. Writes nothing before the first commit.
@@ -142,12 +148,13 @@ impl ModuleStore {
             .map_err(|error| StoreError::io("sync", path, error))?;
         let (db, (_version, head), staging) =
             open_staged(Box::new(backend), path, options.cache_bytes)?;
-        Ok(Self::new(db, head, Some(staging), path, options, lock))
+        let remembered = guarded(path, || format::remembered(&db))?;
+        let opened = (db, head, remembered);
+        Ok(Self::new(opened, Some(staging), path, options, lock))
     }
 
     fn new(
-        db: Database,
-        head: Head,
+        (db, head, remembered): (Database, Head, BTreeSet<Row>),
         staging: Option<Staging>,
         path: &Path,
         options: StoreOptions,
@@ -162,7 +169,8 @@ impl ModuleStore {
             used_bytes: AtomicU64::new(head.used_bytes),
             view: Mutex::new(View {
                 committed: head,
-                noted: BTreeMap::new(),
+                noted: Pending::default(),
+                remembered,
                 volatile: false,
             }),
             stopped: AtomicBool::new(false),
@@ -176,33 +184,35 @@ impl ModuleStore {
         &self.0.path
     }
 
-    /// Commits `writes` and moves the cursor of one source, in one transaction; cursors noted
-    /// before go with it. On the disk when it returns, or with the next flush, as the module's
+    /// Commits `writes` and takes one step of one source, in one transaction; steps noted before
+    /// go with it. On the disk when it returns, or with the next flush, as the module's
     /// durability says.
     ///
     /// `writes` must have been made over the state as it is now. Where nothing changes, nothing
     /// is written.
-    pub fn commit(
-        &self,
-        writes: &WriteSet,
-        cursor: Option<(Source, Cursor)>,
-    ) -> Result<Committed, StoreError> {
+    pub fn commit(&self, writes: &WriteSet, step: Option<Step>) -> Result<Committed, StoreError> {
         let durability = match self.0.durability {
             Durability::Event => redb::Durability::Immediate,
             Durability::Interval(_) => redb::Durability::None,
         };
-        self.apply(writes, cursor, durability)
+        self.apply(writes, step, durability)
     }
 
-    /// Moves the cursor of one source in memory only. It reaches the disk with the next commit
-    /// or flush; until then a crash takes it back, and the events since are delivered again. For
+    /// Takes one step of one source in memory only. It reaches the disk with the next commit or
+    /// flush; until then a crash takes it back, and the events since are delivered again. For
     /// calls that wrote nothing and had no effect outside.
-    pub fn note_cursor(&self, source: Source, cursor: Cursor) {
+    pub fn note(&self, step: Step) {
         let mut view = self.view();
-        if view.committed.cursors.get(&source) == Some(&cursor) {
-            view.noted.remove(&source);
-        } else {
-            view.noted.insert(source, cursor);
+        let View {
+            committed,
+            noted,
+            remembered,
+            ..
+        } = &mut *view;
+        let (source, cursor) = (step.source, step.cursor);
+        noted.add(step, remembered);
+        if committed.cursors.get(&source) == Some(&cursor) {
+            noted.cursors.remove(&source);
         }
     }
 
@@ -226,29 +236,66 @@ impl ModuleStore {
         self.0.stopped.load(Ordering::Acquire)
     }
 
-    /// How far the module has come in `source`, noted cursors included.
+    /// How far the module has come in `source`, noted steps included.
     #[must_use]
     pub fn cursor(&self, source: &Source) -> Option<Cursor> {
         let view = self.view();
         view.noted
+            .cursors
             .get(source)
             .or_else(|| view.committed.cursors.get(source))
             .copied()
     }
 
-    /// How far the module has come in each of its sources, noted cursors included.
+    /// How far the module has come in each of its sources, noted steps included.
     #[must_use]
     pub fn cursors(&self) -> BTreeMap<Source, Cursor> {
         let view = self.view();
         let mut cursors = view.committed.cursors.clone();
-        cursors.extend(&view.noted);
+        cursors.extend(&view.noted.cursors);
         cursors
+    }
+
+    /// The recent blocks of `source` of which the module was given something, oldest first,
+    /// noted steps included. Reads from the disk.
+    pub fn history(&self, source: Source) -> Result<Vec<BlockRef>, StoreError> {
+        let numbers: Vec<BlockNumber> = {
+            let view = self.view();
+            let rows = (source, BlockNumber(0))..=(source, BlockNumber(u64::MAX));
+            view.remembered
+                .range(rows)
+                .map(|(_, number)| *number)
+                .collect()
+        };
+        let block = |number| {
+            let delivered = self.delivered(source, number)?;
+            Ok(delivered.map(|delivered| delivered.block))
+        };
+        numbers
+            .into_iter()
+            .filter_map(|number| block(number).transpose())
+            .collect()
+    }
+
+    /// What the module was given of the block of that number, if it is remembered. Reads from
+    /// the disk.
+    pub fn delivered(
+        &self,
+        source: Source,
+        number: BlockNumber,
+    ) -> Result<Option<Delivered>, StoreError> {
+        self.check_running()?;
+        let row = (source, number);
+        if let Some(noted) = self.view().noted.rows.get(&row) {
+            return Ok(noted.clone());
+        }
+        guarded(&self.0.path, || format::delivered(&self.0.db, row))
     }
 
     fn apply(
         &self,
         writes: &WriteSet,
-        cursor: Option<(Source, Cursor)>,
+        step: Option<Step>,
         durability: redb::Durability,
     ) -> Result<Committed, StoreError> {
         let inner = &*self.0;
@@ -256,14 +303,19 @@ impl ModuleStore {
         self.check_running()?;
 
         let durable = matches!(durability, redb::Durability::Immediate);
-        let (before, noted, volatile) = {
-            let view = self.view();
-            (view.committed.clone(), view.noted.clone(), view.volatile)
+        let (before, noted, pending, volatile) = {
+            let mut view = self.view();
+            let noted = view.noted.clone();
+            let mut pending = noted.clone();
+            if let Some(step) = step {
+                pending.add(step, &mut view.remembered);
+            }
+            (view.committed.clone(), noted, pending, view.volatile)
         };
         let mut after = before.clone();
-        after.cursors.extend(&noted);
-        after.cursors.extend(cursor);
-        if writes.is_empty() && after == before && !(durable && volatile) {
+        after.cursors.extend(&pending.cursors);
+        let moves = after != before || !pending.rows.is_empty();
+        if writes.is_empty() && !moves && !(durable && volatile) {
             return Ok(Committed {
                 used_bytes: before.used_bytes,
                 durable: !volatile,
@@ -274,7 +326,7 @@ impl ModuleStore {
             .release()
             .and_then(|()| {
                 guarded(&inner.path, || {
-                    format::apply(&inner.db, writes, &before, after, durability)
+                    format::apply(&inner.db, writes, &pending, &before, after, durability)
                 })
             })
             .inspect_err(|_| inner.stopped.store(true, Ordering::Release))?;
@@ -285,9 +337,8 @@ impl ModuleStore {
             "the write-set was made over another state"
         );
         let mut view = self.view();
-        // A cursor noted while the commit ran is ahead of it, and stays.
-        view.noted
-            .retain(|source, cursor| noted.get(source) != Some(cursor));
+        // What was noted while the commit ran is ahead of it, and stays.
+        view.noted.settle(&noted);
         view.committed = after;
         view.volatile = !durable;
         inner.used_bytes.store(used_bytes, Ordering::Release);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
 use crate::{BlockNumber, BlockRef, ChainId, Log};
@@ -46,22 +47,48 @@ impl fmt::Display for Source {
 /// The last event of one source that a module has committed.
 ///
 /// A block gives a module a fixed list of events: the block itself where it is subscribed to,
-/// then the logs of each subscription in the order of the manifest.
+/// then the logs of each subscription. The place of a subscription in that list is its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cursor {
     /// Every event up to and with this block has been committed.
     Block(BlockRef),
-    /// Of this block, the first events have been committed, and more are to come; everything
-    /// before the block has been.
+    /// Everything before this block has been committed, and of the block itself the events of
+    /// every turn before `turn`.
     Part {
         /// The block.
         block: BlockRef,
-        /// How many of its events.
-        events: u32,
+        /// The hash of the block before it.
+        parent_hash: B256,
+        /// The first turn that is still to come.
+        turn: u32,
     },
     /// Everything before this number has been committed, and what was delivered from it on has
     /// been taken back.
     Before(BlockNumber),
+}
+
+impl Cursor {
+    /// The number of the block that the next event belongs to, at the earliest.
+    #[must_use]
+    pub fn next_number(&self) -> BlockNumber {
+        match self {
+            Self::Block(block) => block.number.next(),
+            Self::Part { block, .. } => block.number,
+            Self::Before(number) => *number,
+        }
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Block(block) => write!(f, "at block {} {}", block.number, block.hash),
+            Self::Part { block, turn, .. } => {
+                write!(f, "in block {} {}, turn {turn}", block.number, block.hash)
+            }
+            Self::Before(number) => write!(f, "before block {number}"),
+        }
+    }
 }
 
 /// What a module was given of one block, kept for as long as the block can leave the chain, so
@@ -70,7 +97,8 @@ pub enum Cursor {
 pub struct Delivered {
     /// The block.
     pub block: BlockRef,
-    /// The logs it was given, by subscription (its place in the manifest), in the order of
-    /// delivery.
+    /// The hash of the block before it.
+    pub parent_hash: B256,
+    /// The logs it was given, by turn, in the order of delivery.
     pub logs: Vec<(u32, Vec<Log>)>,
 }

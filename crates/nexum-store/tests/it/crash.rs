@@ -107,14 +107,14 @@ fn a_failed_commit_changes_nothing_in_memory_and_stops_the_store() {
     let mut writes = WriteSet::over(used);
     writes.set("key/2", vec![0; 100], None);
     let error = store
-        .commit(&writes, Some((SOURCE, cursor(3))))
+        .commit(&writes, Some((SOURCE, cursor(3)).into()))
         .unwrap_err();
     assert!(matches!(error, StoreError::Io { .. }), "{error}");
     assert_eq!((store.used_bytes(), store.cursor(&SOURCE)), (used, at));
 
     assert!(store.is_stopped());
     let error = store
-        .commit(&writes, Some((SOURCE, cursor(3))))
+        .commit(&writes, Some((SOURCE, cursor(3)).into()))
         .unwrap_err();
     assert!(matches!(error, StoreError::NeedsReopen { .. }), "{error}");
     assert!(matches!(store.flush(), Err(StoreError::NeedsReopen { .. })));

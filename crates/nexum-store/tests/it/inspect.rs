@@ -18,7 +18,7 @@ fn call(store: &ModuleStore, number: u64, entries: &[(&str, &str)]) {
         call.set(key, value.as_bytes().to_vec()).unwrap();
     }
     store
-        .commit(&call.into_writes(), Some((SOURCE, cursor(number))))
+        .commit(&call.into_writes(), Some((SOURCE, cursor(number)).into()))
         .unwrap();
 }
 

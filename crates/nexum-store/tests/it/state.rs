@@ -4,12 +4,12 @@ use std::{fs, sync::Arc, time::Duration};
 
 use nexum_manifest::Durability;
 use nexum_store::{ModuleStore, StateDir, StoreOptions};
-use nexum_types::{CallState, ChainId, Source, StateBackend, StateError, WriteSet};
+use nexum_types::{CallState, ChainId, Depth, Source, StateBackend, StateError, WriteSet};
 use tempfile::TempDir;
 
 use crate::world::{SOURCE, committed, cursor};
 
-const OTHER: Source = Source::Chain(ChainId(100));
+const OTHER: Source = Source::Chain(ChainId(100), Depth::Head);
 
 struct Home {
     dir: TempDir,
@@ -78,7 +78,7 @@ fn the_quota_holds_to_the_byte_and_outlives_a_restart() {
         }
     ));
     store
-        .commit(&first.into_writes(), Some((SOURCE, cursor(1))))
+        .commit(&first.into_writes(), Some((SOURCE, cursor(1)).into()))
         .unwrap();
     assert_eq!(store.used_bytes(), QUOTA, "the cursor does not count");
     drop(store);
@@ -128,7 +128,7 @@ fn the_hosts_rows_are_out_of_a_modules_sight() {
     let home = Home::new(Durability::Event);
     let store = home.open();
     store
-        .commit(&WriteSet::default(), Some((SOURCE, cursor(1))))
+        .commit(&WriteSet::default(), Some((SOURCE, cursor(1)).into()))
         .unwrap();
     let mut call = call(&store, u64::MAX);
     assert_eq!(call.list_keys("").unwrap(), [""; 0]);
@@ -164,7 +164,7 @@ fn a_checkpoint_stays_when_its_call_fails_and_moves_no_cursor() {
     let home = Home::new(Durability::Interval(Duration::from_secs(1)));
     let store = home.open();
     store
-        .commit(&WriteSet::default(), Some((SOURCE, cursor(1))))
+        .commit(&WriteSet::default(), Some((SOURCE, cursor(1)).into()))
         .unwrap();
     assert!(store.is_dirty());
     let mut call = call(&store, u64::MAX);
@@ -193,11 +193,11 @@ fn a_checkpoint_stays_when_its_call_fails_and_moves_no_cursor() {
 fn a_noted_cursor_travels_with_the_next_commit_of_another_source() {
     let home = Home::new(Durability::Event);
     let store = home.open();
-    store.note_cursor(SOURCE, cursor(5));
+    store.note((SOURCE, cursor(5)).into());
     assert_eq!(store.cursor(&SOURCE), Some(cursor(5)));
     assert!(store.is_dirty());
     store
-        .commit(&WriteSet::default(), Some((OTHER, cursor(9))))
+        .commit(&WriteSet::default(), Some((OTHER, cursor(9)).into()))
         .unwrap();
     assert!(!store.is_dirty());
     drop(store);
@@ -213,13 +213,13 @@ fn a_noted_cursor_is_memory_until_it_is_flushed() {
     let home = Home::new(Durability::Event);
     let store = home.open();
     store
-        .commit(&WriteSet::default(), Some((SOURCE, cursor(1))))
+        .commit(&WriteSet::default(), Some((SOURCE, cursor(1)).into()))
         .unwrap();
-    store.note_cursor(SOURCE, cursor(2));
+    store.note((SOURCE, cursor(2)).into());
     drop(store);
     let store = home.open();
     assert_eq!(store.cursor(&SOURCE), Some(cursor(1)));
-    store.note_cursor(SOURCE, cursor(2));
+    store.note((SOURCE, cursor(2)).into());
     store.flush().unwrap();
     assert!(!store.is_dirty());
     drop(store);
@@ -248,7 +248,7 @@ fn a_commit_says_whether_it_is_durable() {
     let event = Home::new(Durability::Event).open();
     assert!(
         event
-            .commit(&empty, Some((SOURCE, cursor(1))))
+            .commit(&empty, Some((SOURCE, cursor(1)).into()))
             .unwrap()
             .durable
     );
@@ -256,7 +256,7 @@ fn a_commit_says_whether_it_is_durable() {
     let interval = Home::new(Durability::Interval(Duration::from_secs(1))).open();
     assert!(
         !interval
-            .commit(&empty, Some((SOURCE, cursor(1))))
+            .commit(&empty, Some((SOURCE, cursor(1)).into()))
             .unwrap()
             .durable
     );

@@ -1,11 +1,17 @@
 //! A module's store beside a model of it: a `BTreeMap` and a cursor.
 
-use std::{collections::BTreeMap, error::Error, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    path::Path,
+    sync::Arc,
+};
 
 use nexum_manifest::Durability;
-use nexum_store::{ModuleStore, StoreError, StoreOptions};
+use nexum_store::{History, ModuleStore, StoreError, StoreOptions};
 use nexum_types::{
-    BlockNumber, BlockRef, CallState, ChainId, Cursor, Source, StateBackend, StateError,
+    BlockNumber, BlockRef, CallState, ChainId, Cursor, Delivered, Depth, Source, StateBackend,
+    StateError,
 };
 
 use crate::disk::{Disk, Fault};
@@ -15,14 +21,36 @@ pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 /// Small, so that large calls spill to the disk before their commit.
 const CACHE_BYTES: usize = 64 * 1024;
 
-pub(crate) const SOURCE: Source = Source::Chain(ChainId(1));
+pub(crate) const SOURCE: Source = Source::Chain(ChainId(1), Depth::Head);
+
+/// How many blocks before the last are remembered.
+const WINDOW: u64 = 2;
 
 pub(crate) fn cursor(number: u64) -> Cursor {
-    let number = BlockNumber(number);
-    Cursor::Block(BlockRef {
-        number,
-        hash: [number.0 as u8; 32].into(),
-    })
+    Cursor::Block(block(number))
+}
+
+fn block(number: u64) -> BlockRef {
+    BlockRef {
+        number: BlockNumber(number),
+        hash: [number as u8; 32].into(),
+    }
+}
+
+/// The step of an event: every block's is remembered, and the window moves on.
+fn move_to(number: u64) -> nexum_store::Step {
+    nexum_store::Step {
+        source: SOURCE,
+        cursor: cursor(number),
+        history: History::Remember {
+            delivered: Delivered {
+                block: block(number),
+                parent_hash: block(number - 1).hash,
+                logs: Vec::new(),
+            },
+            keep_from: BlockNumber(number.saturating_sub(WINDOW)),
+        },
+    }
 }
 
 /// One change of a call: the key's number, and the size of its new value or `None` to delete it.
@@ -50,6 +78,21 @@ pub(crate) enum Step {
 pub(crate) struct Version {
     pub(crate) state: BTreeMap<String, Vec<u8>>,
     pub(crate) cursor: Option<u64>,
+    /// The blocks that are remembered.
+    history: BTreeSet<u64>,
+}
+
+impl Version {
+    fn move_to(&mut self, number: u64) {
+        self.cursor = Some(number);
+        self.history.insert(number);
+        self.history
+            .retain(|remembered| remembered + WINDOW >= number);
+    }
+
+    fn history(&self) -> Vec<BlockRef> {
+        self.history.iter().copied().map(block).collect()
+    }
 }
 
 /// A store on a disk that may fail, and what may be found on it.
@@ -63,7 +106,7 @@ pub(crate) struct World {
     latest: Version,
     /// What was on its way to the disk when it failed.
     in_flight: Option<Version>,
-    noted: Option<u64>,
+    noted: Vec<u64>,
     events: u64,
 }
 
@@ -78,7 +121,7 @@ impl World {
             durable: Version::default(),
             latest: Version::default(),
             in_flight: None,
-            noted: None,
+            noted: Vec::new(),
             events: 0,
         }
     }
@@ -110,8 +153,8 @@ impl World {
             }
             Step::QuietCall => {
                 self.events += 1;
-                self.noted = Some(self.events);
-                self.store().note_cursor(SOURCE, cursor(self.events));
+                self.noted.push(self.events);
+                self.store().note(move_to(self.events));
                 Ok(())
             }
             Step::Flush => self.committing(self.next(), true, |store| Ok(store.flush()?)),
@@ -134,8 +177,8 @@ impl World {
         let mut next = self.next();
         self.write(&mut call, &mut next, writes)?;
         self.events += 1;
-        next.cursor = Some(self.events);
-        let at = (SOURCE, cursor(self.events));
+        next.move_to(self.events);
+        let at = move_to(self.events);
         let durable = self.durability == Durability::Event;
         let writes = call.into_writes();
         self.committing(next, durable, |store| {
@@ -157,7 +200,7 @@ impl World {
             self.in_flight = durable.then_some(next);
             return Err(error);
         }
-        self.noted = None;
+        self.noted.clear();
         self.latest = next;
         if durable {
             self.durable = self.latest.clone();
@@ -170,11 +213,9 @@ impl World {
     }
 
     fn next(&self) -> Version {
-        let cursor = self.noted.or(self.latest.cursor);
-        Version {
-            state: self.latest.state.clone(),
-            cursor,
-        }
+        let mut next = self.latest.clone();
+        self.noted.iter().for_each(|number| next.move_to(*number));
+        next
     }
 
     fn write(&mut self, call: &mut CallState, next: &mut Version, writes: &[Write]) -> Outcome {
@@ -198,7 +239,9 @@ impl World {
     pub(crate) fn check(&self) -> Outcome {
         let store = self.store();
         assert_eq!(committed(store)?, self.latest.state);
-        assert_eq!(store.cursor(&SOURCE), self.next().cursor.map(cursor));
+        let expected = self.next();
+        assert_eq!(store.cursor(&SOURCE), expected.cursor.map(cursor));
+        assert_eq!(store.history(SOURCE)?, expected.history());
         Ok(())
     }
 
@@ -239,6 +282,7 @@ impl World {
         let store = self.store();
         let state = committed(store).unwrap();
         let found_cursor = store.cursor(&SOURCE);
+        let history = store.history(SOURCE).unwrap();
         let possible = self.in_flight.take();
         let found = possible
             .into_iter()
@@ -252,9 +296,14 @@ impl World {
                 self.durable.cursor,
             );
         };
+        assert_eq!(
+            history,
+            found.history(),
+            "what was delivered must be of the same commit"
+        );
         self.durable = found.clone();
         self.latest = found;
-        self.noted = None;
+        self.noted.clear();
     }
 }
 
