@@ -68,6 +68,35 @@ impl<T: Decode> Decode for At<T> {
     }
 }
 
+impl<T> At<T> {
+    /// A value that stands nowhere: a default.
+    pub(crate) fn nowhere(value: T) -> Self {
+        Self { value, span: 0..0 }
+    }
+}
+
+impl<T: Written> Written for At<T> {
+    fn written(&self) -> Value {
+        self.value.written()
+    }
+}
+
+/// A value that is there, well or not: the absence of another can be told apart from a problem
+/// that has been reported.
+pub(crate) struct Tried<T>(pub(crate) Option<T>);
+
+impl<T: Decode> Decode for Tried<T> {
+    const EXPECTS: &'static str = T::EXPECTS;
+
+    fn schema() -> Value {
+        T::schema()
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        Some(Self(T::decode(node, decoder)))
+    }
+}
+
 enum Step {
     Key(String),
     Item,
@@ -354,6 +383,11 @@ pub(crate) fn table_schema(doc: &str, fields: Vec<Field>) -> Value {
     schema
 }
 
+/// The key that a field of a table stands for. One that is a keyword of Rust is declared raw.
+pub(crate) fn key(field: &'static str) -> &'static str {
+    field.strip_prefix("r#").unwrap_or(field)
+}
+
 /// Declares a table: `required` and `optional` keys decode to an `Option` (a required one is
 /// `None` only after its absence or its problem was reported), `default` keys to the value.
 macro_rules! table {
@@ -373,7 +407,7 @@ macro_rules! table {
 
             fn schema() -> serde_json::Value {
                 $crate::decode::table_schema(concat!($($doc),*), vec![$($crate::decode::Field {
-                    key: stringify!($field),
+                    key: $crate::decode::key(stringify!($field)),
                     doc: concat!($($field_doc),*),
                     schema: <$type as $crate::decode::Decode>::schema(),
                     required: table!(@required $kind),
@@ -385,10 +419,11 @@ macro_rules! table {
                 node: &$crate::decode::Node<'_>,
                 decoder: &mut $crate::decode::Decoder,
             ) -> Option<Self> {
-                let fields = decoder.table::<Self>(node, &[$(stringify!($field)),*])?;
+                let fields = decoder
+                    .table::<Self>(node, &[$($crate::decode::key(stringify!($field))),*])?;
                 Some(Self {
-                    $($field: table!(@read $kind decoder, &fields, stringify!($field),
-                        concat!($($field_doc),*) $(, $default)?),)*
+                    $($field: table!(@read $kind decoder, &fields,
+                        $crate::decode::key(stringify!($field)), concat!($($field_doc),*) $(, $default)?),)*
                 })
             }
         }

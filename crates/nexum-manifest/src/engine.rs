@@ -9,19 +9,16 @@ use std::{
 
 use nexum_types::{ChainId, ModuleName};
 use serde_json::{Value, json};
-use toml::de::DeValue;
-use url::Url;
 
 use crate::{
-    Bundle, ChainSettings, Endpoint, EngineConfig, LogFormat, LogSettings, ManifestErrors,
-    ModuleEntry, Place, Problem, bundle,
+    Bundle, EngineConfig, LogFormat, LogSettings, ManifestErrors, ModuleEntry, Place, Policy,
+    Problem, bundle,
+    chains::{self, PerSecond, RawChains},
     config::RawConfig,
-    decode::{self, At, Decode, Decoder, Node, table},
+    decode::{self, At, Decode, Decoder, Tried, table},
     file::{self, Parsed},
-    lists::NonEmpty,
-    secret::{Env, Secret},
+    secret::Env,
     source::{Shown, Source, Span},
-    wording::key_text,
 };
 
 table! {
@@ -29,6 +26,8 @@ table! {
     struct RawEngineFile {
         /// The engine itself.
         required engine: RawEngine,
+        /// The ceilings that no manifest widens.
+        optional policy: RawPolicy,
         /// The chains, by id: `[chains.1]`.
         optional chains: RawChains,
         /// The modules to run.
@@ -60,31 +59,19 @@ table! {
     }
 }
 
+table! {
+    /// The operator's ceilings for every module.
+    struct RawPolicy {
+        /// How many requests a second one module may make to its chains, in the long run. Without it, as many as they take.
+        optional rpc_requests_per_second: Tried<PerSecond>,
+        /// How many requests one module may make at once, after a quiet time. Without it, those of one second.
+        optional rpc_burst: At<PerSecond>,
+    }
+}
+
 impl decode::Written for RawLog {
     fn written(&self) -> Value {
         json!({ "format": self.format.written(), "level": self.level.written() })
-    }
-}
-
-table! {
-    /// One chain and how to reach it.
-    struct RawChain {
-        /// How often an HTTP endpoint is asked for its head.
-        default poll_interval: Duration = Duration::from_secs(1),
-        /// How long one request may take, on one endpoint.
-        default request_timeout: Duration = Duration::from_secs(10),
-        /// The chain's endpoints: at least one `[[chains.<id>.endpoints]]`.
-        required endpoints: NonEmpty<RawEndpoint>,
-    }
-}
-
-table! {
-    /// One JSON-RPC endpoint.
-    struct RawEndpoint {
-        /// An http, https, ws or wss URL: the text itself, { env = "NAME" } or { file = "path" }.
-        required url: At<Secret>,
-        /// Lower is preferred. Among equals, the one written first.
-        default priority: u32 = 0,
     }
 }
 
@@ -99,46 +86,6 @@ table! {
         optional config: RawConfig,
         /// False leaves the module out.
         default enabled: bool = true,
-    }
-}
-
-/// `[chains.<id>]`.
-pub(crate) struct RawChains(BTreeMap<ChainId, Option<RawChain>>);
-
-impl Decode for RawChains {
-    const EXPECTS: &'static str = "a table";
-
-    fn schema() -> Value {
-        json!({
-            "type": "object",
-            "propertyNames": { "pattern": "^[1-9][0-9]*$" },
-            "additionalProperties": RawChain::schema(),
-        })
-    }
-
-    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
-        let DeValue::Table(table) = node.get_ref() else {
-            decoder.mismatch::<Self>(node);
-            return None;
-        };
-        let mut chains = BTreeMap::new();
-        for (key, node) in table {
-            let name = key.get_ref().as_ref();
-            // "01" and "1" are two keys for TOML and one chain: only one spelling is taken.
-            let id = name
-                .parse()
-                .ok()
-                .filter(|id: &u64| *id > 0 && id.to_string() == name);
-            let Some(id) = id else {
-                let message = format!("`chains` takes chain ids as keys, not {}", key_text(name));
-                let help = "write the chain's number, such as [chains.1]";
-                decoder.report_with_help(key.span(), message, "no chain id", help);
-                continue;
-            };
-            let chain = decoder.within(name, "", |decoder| RawChain::decode(node, decoder));
-            chains.insert(ChainId(id), chain);
-        }
-        Some(Self(chains))
     }
 }
 
@@ -184,7 +131,7 @@ impl EngineFile {
     }
 
     /// Where the URL of an endpoint is written. `index` counts as in
-    /// [`ChainSettings::endpoints`].
+    /// [`ChainSettings::endpoints`](crate::ChainSettings::endpoints).
     #[must_use]
     pub fn endpoint(&self, chain: ChainId, index: usize) -> Option<&Place> {
         self.parts.endpoints.get(&chain)?.get(index)
@@ -265,9 +212,12 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
     let folder = path.parent().unwrap_or(Path::new(""));
     let Parsed { raw, mut decoder } = file::parse::<RawEngineFile>(&text);
     let mut places = BTreeMap::new();
-    let chains = raw
-        .as_ref()
-        .map(|raw| chains(raw, folder, env, &mut places, &mut decoder));
+    let chains = raw.as_ref().map(|raw| {
+        let chains = raw.chains.as_ref();
+        chains::resolve(chains, folder, env, &mut places, &mut decoder)
+    });
+    let policy = raw.as_ref().and_then(|raw| raw.policy.as_ref());
+    let policy = policy.map_or_else(Policy::default, |raw| resolve_policy(raw, &mut decoder));
     let words = decode::words(&RawEngineFile::schema());
     let shown = Shown::Only {
         words: &words,
@@ -289,6 +239,7 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
                 level: engine.log.level.clone(),
             },
             chains,
+            policy,
             modules: entries.iter().map(|parts| parts.entry.clone()).collect(),
         })
     });
@@ -297,9 +248,7 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
     let parts = EngineParts {
         problems: file::problems(&source, decoder.found),
         entries,
-        chains: configured
-            .flat_map(|chains| chains.0.keys().copied())
-            .collect(),
+        chains: configured.flat_map(RawChains::ids).collect(),
         endpoints: places
             .into_iter()
             .map(|(chain, spans)| (chain, place(spans)))
@@ -307,6 +256,19 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
         source,
     };
     Ok((config, parts))
+}
+
+fn resolve_policy(raw: &RawPolicy, decoder: &mut Decoder) -> Policy {
+    let rate = decoder.within("policy", "", |decoder| {
+        let keys = ["rpc_requests_per_second", "rpc_burst"];
+        chains::rate(
+            raw.rpc_requests_per_second.as_ref(),
+            raw.rpc_burst.as_ref(),
+            keys,
+            decoder,
+        )
+    });
+    Policy { rpc_rate: rate }
 }
 
 fn enabled(raw: &RawEngineFile) -> impl Iterator<Item = &RawEntry> {
@@ -337,76 +299,6 @@ fn entry(raw: &RawEntry, folder: &Path, source: &Arc<Source>) -> Option<EntryPar
             .map(|(key, entry)| (key.clone(), source.place(entry.span.clone())))
             .collect(),
     })
-}
-
-/// The chains with their secrets resolved, and where the URLs are. What is bad is reported and
-/// left out.
-fn chains(
-    raw: &RawEngineFile,
-    folder: &Path,
-    env: &Env<'_>,
-    places: &mut BTreeMap<ChainId, Vec<Span>>,
-    decoder: &mut Decoder,
-) -> BTreeMap<ChainId, ChainSettings> {
-    let mut chains = BTreeMap::new();
-    let decoded = raw.chains.iter().flat_map(|chains| &chains.0);
-    for (&id, raw) in decoded.filter_map(|(id, raw)| Some((id, raw.as_ref()?))) {
-        let Some(list) = &raw.endpoints else { continue };
-        let mut endpoints: Vec<_> = list
-            .0
-            .iter()
-            .filter_map(|endpoint| {
-                let raw = endpoint.value.url.as_ref()?;
-                let url = url(raw, id, folder, env, decoder)?;
-                Some((
-                    Endpoint {
-                        url,
-                        priority: endpoint.value.priority,
-                    },
-                    raw.span.clone(),
-                ))
-            })
-            .collect();
-        endpoints.sort_by_key(|(endpoint, _)| endpoint.priority);
-        let (endpoints, spans) = endpoints.into_iter().unzip();
-        places.insert(id, spans);
-        let settings = ChainSettings {
-            id,
-            endpoints,
-            poll_interval: raw.poll_interval,
-            request_timeout: raw.request_timeout,
-        };
-        chains.insert(id, settings);
-    }
-    chains
-}
-
-/// An endpoint's URL. What is wrong with it is said without any part of it.
-fn url(
-    secret: &At<Secret>,
-    chain: ChainId,
-    folder: &Path,
-    env: &Env<'_>,
-    decoder: &mut Decoder,
-) -> Option<Url> {
-    let key = format!("chains.{chain}.endpoints.url");
-    let text = match secret.value.resolve(folder, env) {
-        Ok(text) => text,
-        Err(error) => {
-            let message = format!("`{key}`: {}", error.message);
-            decoder.report_with_help(secret.span.clone(), message, "from here", error.help);
-            return None;
-        }
-    };
-    let help = "write it as in https://host:port/path; the schemes are http, https, ws and wss";
-    let origin = secret.value.origin();
-    let message = match Url::parse(&text) {
-        Ok(url) if ["http", "https", "ws", "wss"].contains(&url.scheme()) => return Some(url),
-        Ok(_) => format!("`{key}`: {origin} is a URL of a scheme that no endpoint has"),
-        Err(error) => format!("`{key}`: {origin} is not a URL: {error}"),
-    };
-    decoder.report_with_help(secret.span.clone(), message, "not an endpoint's URL", help);
-    None
 }
 
 /// The JSON Schema of `nexum-engine.toml`, as text.

@@ -8,10 +8,13 @@
 //! This crate reads files and the environment, and never writes, never asks the network and never
 //! reads a component's bytes. What it prints holds no secret of the operator's file.
 
+mod address;
 mod bundle;
+mod chains;
 mod config;
 mod decode;
 mod engine;
+mod event;
 mod file;
 mod lists;
 mod module;
@@ -19,6 +22,8 @@ mod problem;
 mod resolved;
 mod secret;
 mod source;
+mod subscription;
+mod topics;
 mod values;
 mod wording;
 

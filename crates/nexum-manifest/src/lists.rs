@@ -1,8 +1,12 @@
 //! Lists: plain, not empty, and without repetition.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+};
 
 use serde_json::{Value, json};
+use toml::de::DeValue;
 
 use crate::decode::{At, Decode, Decoder, Node};
 
@@ -45,7 +49,7 @@ impl<T: Decode> Decode for NonEmpty<T> {
 /// A list without repetition, in the order it was written.
 pub(crate) struct Set<T>(pub(crate) Vec<At<T>>);
 
-impl<T: Decode + Ord + Copy + std::fmt::Display> Decode for Set<T> {
+impl<T: Decode + Ord + Copy + Display> Decode for Set<T> {
     const EXPECTS: &'static str = "a list";
 
     fn schema() -> Value {
@@ -54,13 +58,7 @@ impl<T: Decode + Ord + Copy + std::fmt::Display> Decode for Set<T> {
 
     fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
         let items: Vec<At<T>> = decoder.list::<Self, T>(node)?;
-        let mut first = BTreeMap::new();
-        for item in &items {
-            if let Some(first) = first.insert(item.value, item.span.clone()) {
-                let message = format!("`{}` names {} twice", decoder.keys(), item.value);
-                decoder.report_twice(first, item.span.clone(), message, "take one out");
-            }
-        }
+        report_repeated(&items, decoder);
         Some(Self(items))
     }
 }
@@ -68,5 +66,37 @@ impl<T: Decode + Ord + Copy + std::fmt::Display> Decode for Set<T> {
 impl<T: Ord + Copy> Set<T> {
     pub(crate) fn values(&self) -> BTreeSet<T> {
         self.0.iter().map(|item| item.value).collect()
+    }
+}
+
+/// One value, or a list of them that is not empty as it was written. Whether one stands in it
+/// twice is for the caller to [report](report_repeated).
+pub(crate) struct OneOrMore<T>(pub(crate) Vec<At<T>>);
+
+impl<T: Decode> Decode for OneOrMore<T> {
+    const EXPECTS: &'static str = T::EXPECTS;
+
+    fn schema() -> Value {
+        let mut list = NonEmpty::<T>::schema();
+        list["uniqueItems"] = json!(true);
+        json!({ "anyOf": [T::schema(), list] })
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        if matches!(node.get_ref(), DeValue::Array(_)) {
+            return NonEmpty::decode(node, decoder).map(|NonEmpty(items)| Self(items));
+        }
+        At::decode(node, decoder).map(|item| Self(vec![item]))
+    }
+}
+
+/// Reports each value of the list that is being decoded that stands in it before.
+pub(crate) fn report_repeated<T: Ord + Copy + Display>(items: &[At<T>], decoder: &mut Decoder) {
+    let mut first = BTreeMap::new();
+    for item in items {
+        if let Some(first) = first.insert(item.value, item.span.clone()) {
+            let message = format!("`{}` names {} twice", decoder.keys(), item.value);
+            decoder.report_twice(first, item.span.clone(), message, "take one out");
+        }
     }
 }

@@ -1,20 +1,25 @@
 //! `nexum.toml`, the author's file.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
+    num::NonZeroU64,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
-use nexum_types::{ChainId, ModuleName};
-use serde_json::{Value, json};
+use nexum_types::{ChainId, Depth, LogFilter, ModuleName};
 
 use crate::{
-    BlockSubscription, Capability, Durability, ManifestErrors, ModuleManifest, Place, Problem,
-    Resources, Sha256, Start, Subscription,
+    Capability, Durability, ManifestErrors, ModuleManifest, Place, Problem, Resources, Sha256,
+    Subscription,
     config::RawConfig,
-    decode::{At, Decode, Decoder, Node, table},
+    decode::{At, Decoder, table},
     file::{self, Parsed},
     lists::Set,
-    source::{Shown, Source},
+    source::{Shown, Source, Span},
+    subscription::RawSubscription,
     values::{AtLeast, Version},
-    wording::quoted,
 };
 
 table! {
@@ -84,71 +89,6 @@ table! {
     struct RawCapabilities {
         /// The capabilities without which the module does not start.
         required required: At<Set<Capability>>,
-    }
-}
-
-table! {
-    /// Every canonical block of one chain.
-    struct RawBlockSubscription {
-        /// What the events are: "block".
-        required kind: BlockKind,
-        /// The chain. It is one of `chains.required`.
-        required chain_id: At<ChainId>,
-        /// Where to begin as long as the module has no cursor: "latest", the chain's head, or the number of a block.
-        default start: Start = Start::default(),
-    }
-}
-
-/// One `[[subscription]]`. Its `kind` says which keys the others are.
-pub(crate) enum RawSubscription {
-    Block(RawBlockSubscription),
-}
-
-impl Decode for RawSubscription {
-    const EXPECTS: &'static str = "a table";
-
-    fn schema() -> Value {
-        json!({ "oneOf": [RawBlockSubscription::schema()] })
-    }
-
-    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
-        // The keys of a kind that is not known are not known either: one problem is enough.
-        let kind = node
-            .get_ref()
-            .as_table()
-            .and_then(|table| table.get("kind"));
-        if let Some(kind) = kind.filter(|kind| kind.get_ref().as_str() != Some("block")) {
-            decoder.within("kind", "", |decoder| BlockKind::decode(kind, decoder));
-            return None;
-        }
-        RawBlockSubscription::decode(node, decoder).map(Self::Block)
-    }
-}
-
-pub(crate) struct BlockKind;
-
-impl Decode for BlockKind {
-    const EXPECTS: &'static str = "\"block\"";
-
-    fn schema() -> Value {
-        json!({ "const": "block" })
-    }
-
-    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
-        let text = decoder.text::<Self>(node)?;
-        match text {
-            "block" => return Some(Self),
-            "log" | "cron" | "message" => {
-                let message = format!("this engine has no {text:?} subscriptions yet");
-                let help = "it has \"block\"";
-                decoder.report_with_help(node.span(), message, "not available", help);
-            }
-            _ => {
-                let message = format!("there is no kind of subscription {}", quoted(text));
-                decoder.report_with_help(node.span(), message, "unknown", "it takes \"block\"");
-            }
-        }
-        None
     }
 }
 
@@ -247,13 +187,41 @@ pub(crate) fn parse(path: &Path, text: String) -> ModuleParts {
     }
 }
 
-fn block_subscriptions(raw: &RawManifest) -> impl Iterator<Item = &RawBlockSubscription> {
-    raw.subscription
-        .iter()
-        .flatten()
-        .map(|subscription| match &subscription.value {
-            RawSubscription::Block(block) => block,
-        })
+fn subscriptions(raw: &RawManifest) -> impl Iterator<Item = &RawSubscription> {
+    raw.subscription.iter().flatten().map(|raw| &raw.value)
+}
+
+/// What two subscriptions must differ in: else everything comes twice, and nothing tells which
+/// was for which.
+#[derive(PartialEq, Eq, Hash)]
+enum Wanted<'a> {
+    Blocks(ChainId, Depth, NonZeroU64),
+    Logs(ChainId, Depth, &'a LogFilter),
+}
+
+impl<'a> From<&'a Subscription> for Wanted<'a> {
+    fn from(subscription: &'a Subscription) -> Self {
+        match subscription {
+            Subscription::Block(block) => Self::Blocks(block.chain_id, block.depth, block.every),
+            Subscription::Log(log) => Self::Logs(log.chain_id, log.depth, &log.filter),
+        }
+    }
+}
+
+impl Wanted<'_> {
+    fn report_twice(&self, first: Span, second: Span, decoder: &mut Decoder) {
+        let (message, help) = match self {
+            Self::Blocks(chain, ..) => (
+                format!("two subscriptions take the same blocks of chain {chain}"),
+                "take one out, or give it another `every` or depth (`confirmations`, `finality`)",
+            ),
+            Self::Logs(chain, ..) => (
+                format!("two subscriptions take the same logs of chain {chain}"),
+                "take one out: each log comes once for each subscription",
+            ),
+        };
+        decoder.report_twice(first, second, message, help);
+    }
 }
 
 /// The checks that need more than one value.
@@ -264,10 +232,11 @@ fn check(raw: &RawManifest, decoder: &mut Decoder) {
             .required
             .as_ref()
             .map(|required| required.value.values()),
-        None => Some(std::collections::BTreeSet::new()),
+        None => Some(BTreeSet::new()),
     };
-    let mut seen = BTreeMap::new();
-    for chain in block_subscriptions(raw).filter_map(|block| block.chain_id.as_ref()) {
+    let mut seen: HashMap<Wanted<'_>, Span> = HashMap::new();
+    for raw in subscriptions(raw) {
+        let Some(chain) = &raw.chain_id else { continue };
         if chains
             .as_ref()
             .is_some_and(|chains| !chains.contains(&chain.value))
@@ -282,14 +251,15 @@ fn check(raw: &RawManifest, decoder: &mut Decoder) {
             };
             decoder.report_with_help(chain.span.clone(), message, "not required", help);
         }
-        if let Some(first) = seen.insert(chain.value, chain.span.clone()) {
-            let message = format!("two subscriptions take the blocks of chain {}", chain.value);
-            decoder.report_twice(
-                first,
-                chain.span.clone(),
-                message,
-                "take one out: each block comes once",
-            );
+        let Some(wanted) = raw.subscription.as_ref().map(Wanted::from) else {
+            continue;
+        };
+        match seen.entry(wanted) {
+            Entry::Occupied(first) => {
+                let span = chain.span.clone();
+                first.key().report_twice(first.get().clone(), span, decoder);
+            }
+            Entry::Vacant(first) => drop(first.insert(chain.span.clone())),
         }
     }
 }
@@ -311,13 +281,7 @@ fn resolve(raw: &RawManifest, source: &Arc<Source>) -> Option<ModuleFile> {
             max_event_duration: raw.max_event_duration,
             max_state_bytes: raw.max_state_bytes.0,
         });
-    let subscriptions = block_subscriptions(raw).map(|block| {
-        let (BlockKind, chain_id) = (block.kind.as_ref()?, block.chain_id.as_ref()?.value);
-        Some(Subscription::Block(BlockSubscription {
-            chain_id,
-            start: block.start,
-        }))
-    });
+    let subscriptions = subscriptions(raw).map(|raw| raw.subscription.clone());
     let manifest = ModuleManifest {
         name: module.name.as_ref()?.value.clone(),
         version: module.version.as_ref()?.0.clone(),

@@ -88,25 +88,43 @@ impl<const MIN: u64> Written for AtLeast<MIN> {
     }
 }
 
+/// An integer from `MIN` to `MAX`.
+#[derive(Clone, Copy)]
+pub(crate) struct Between<const MIN: u32, const MAX: u32>(pub(crate) u32);
+
+impl<const MIN: u32, const MAX: u32> Decode for Between<MIN, MAX> {
+    const EXPECTS: &'static str = "an integer";
+
+    fn schema() -> Value {
+        json!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        let number = decoder.integer::<Self>(node, MIN.into())?;
+        let fitting = u32::try_from(number).ok().filter(|number| *number <= MAX);
+        if fitting.is_none() {
+            let message = format!("{} is {number}, and the most is {MAX}", decoder.subject());
+            decoder.report(node.span(), message, "too large");
+        }
+        fitting.map(Self)
+    }
+}
+
+impl<const MIN: u32, const MAX: u32> Written for Between<MIN, MAX> {
+    fn written(&self) -> Value {
+        json!(self.0)
+    }
+}
+
 impl Decode for u32 {
     const EXPECTS: &'static str = "an integer";
 
     fn schema() -> Value {
-        json!({ "type": "integer", "minimum": 0, "maximum": Self::MAX })
+        Between::<0, { Self::MAX }>::schema()
     }
 
     fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
-        let number = decoder.integer::<Self>(node, 0)?;
-        let fitting = Self::try_from(number).ok();
-        if fitting.is_none() {
-            let message = format!(
-                "{} is {number}, and the most is {}",
-                decoder.subject(),
-                Self::MAX
-            );
-            decoder.report(node.span(), message, "too large");
-        }
-        fitting
+        Between::<0, { Self::MAX }>::decode(node, decoder).map(|number| number.0)
     }
 }
 

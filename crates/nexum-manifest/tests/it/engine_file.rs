@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use nexum_manifest::{ChainSettings, EngineConfig, LogFormat, LogSettings, ModuleEntry};
+use nexum_manifest::{
+    ChainSettings, EngineConfig, LogFormat, LogSettings, ModuleEntry, Policy, Rate,
+};
 use nexum_types::{ChainId, Config, ConfigValue};
 
 use crate::check::{ENGINE, Folder, check_engine};
@@ -26,6 +28,10 @@ fn a_full_file_resolves_to_what_it_says() {
             [engine.log]
             format = "json"
             level = "info,nexum_chain=debug"
+
+            [policy]
+            rpc_requests_per_second = 50
+            rpc_burst = 200
 
             [chains.1]
             poll_interval = "500ms"
@@ -73,12 +79,7 @@ fn a_full_file_resolves_to_what_it_says() {
     let local = &config.chains[&ChainId(u64::MAX)];
     assert_eq!(
         *local,
-        ChainSettings {
-            id: ChainId(u64::MAX),
-            endpoints: local.endpoints.clone(),
-            poll_interval: Duration::from_secs(1),
-            request_timeout: Duration::from_secs(10),
-        }
+        ChainSettings::new(ChainId(u64::MAX), local.endpoints.clone())
     );
     assert_eq!(local.endpoints[0].to_string(), "ws://localhost:8545");
     let expected = EngineConfig {
@@ -89,6 +90,12 @@ fn a_full_file_resolves_to_what_it_says() {
             level: "info,nexum_chain=debug".to_owned(),
         },
         chains: config.chains.clone(),
+        policy: Policy {
+            rpc_rate: Some(Rate {
+                per_second: 50,
+                burst: 200,
+            }),
+        },
         modules: vec![
             ModuleEntry {
                 path: folder.path("modules/a"),
@@ -128,6 +135,7 @@ fn what_is_not_said_has_a_default() {
             level: "info".to_owned()
         }
     );
+    assert_eq!(config.policy, Policy { rpc_rate: None });
     assert!(config.chains.is_empty() && config.modules.is_empty());
 }
 
@@ -157,7 +165,7 @@ state-dir = \"state\"
 log.format = \"xml\"
 log.level = 3
 shutdown_grace = 10
-[policy]
+[policies]
 deny = []
 ",
         "
@@ -169,8 +177,8 @@ nexum-engine.toml:4:13: `engine.log.level` takes a string, not an integer
   help: A level (error, warn, info, debug, trace), or directives such as `info,nexum_chain=debug`
 nexum-engine.toml:5:18: `engine.shutdown_grace` takes a duration such as \"30s\", not an integer
   help: How long the calls in flight may take to finish after a request to stop
-nexum-engine.toml:6:2: unknown key `policy`
-  help: the keys here are `engine`, `chains`, `modules`
+nexum-engine.toml:6:2: unknown key `policies`
+  help: the keys here are `engine`, `policy`, `chains`, `modules`
 ",
     );
     check_engine(
@@ -182,42 +190,6 @@ nexum-engine.toml:1:10: `chains` takes a table, not an integer
   help: The chains, by id: `[chains.1]`
 nexum-engine.toml:2:11: `modules` takes a list, not a table
   help: The modules to run
-",
-    );
-}
-
-#[test]
-fn chains_have_an_id_and_endpoints() {
-    check_after(
-        "[chains.mainnet]
-[chains.01]
-[chains.0]
-[chains.2]
-[chains.3]
-endpoints = []
-[chains.4]
-endpoints = [{ priority = 1 }]
-poll_intervall = \"1s\"
-[chains.5]
-endpoints = [{ url = \"http://localhost\", priority = 4294967296 }]
-",
-        "
-nexum-engine.toml:3:9: `chains` takes chain ids as keys, not `mainnet`
-  help: write the chain's number, such as [chains.1]
-nexum-engine.toml:4:9: `chains` takes chain ids as keys, not `01`
-  help: write the chain's number, such as [chains.1]
-nexum-engine.toml:5:9: `chains` takes chain ids as keys, not `0`
-  help: write the chain's number, such as [chains.1]
-nexum-engine.toml:6:1: `chains.2.endpoints` is missing
-  help: The chain's endpoints: at least one `[[chains.<id>.endpoints]]`
-nexum-engine.toml:8:13: `chains.3.endpoints` is empty
-  help: The chain's endpoints: at least one `[[chains.<id>.endpoints]]`
-nexum-engine.toml:10:14: `chains.4.endpoints.url` is missing
-  help: An http, https, ws or wss URL: the text itself, { env = \"NAME\" } or { file = \"path\" }
-nexum-engine.toml:11:1: unknown key `poll_intervall` in `chains.4`
-  help: did you mean `poll_interval`?
-nexum-engine.toml:13:53: `chains.5.endpoints.priority` is 4294967296, and the most is 4294967295
-  help: Lower is preferred
 ",
     );
 }

@@ -9,8 +9,11 @@
 
 mod any_text;
 mod bundles;
+mod chains;
 mod check;
 mod engine_file;
+mod log_filters;
 mod module_file;
 mod schema;
 mod secrets;
+mod subscriptions;

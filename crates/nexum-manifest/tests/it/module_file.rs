@@ -1,12 +1,12 @@
 //! `nexum.toml`.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 use nexum_manifest::{
-    BlockSubscription, Capability, Durability, ModuleManifest, Resources, Sha256, Start,
+    BlockSubscription, Capability, Durability, ModuleManifest, OnLag, Resources, Sha256, Start,
     Subscription,
 };
-use nexum_types::{BlockNumber, ChainId, Config, ConfigScalar, ConfigValue};
+use nexum_types::{BlockNumber, ChainId, Config, ConfigScalar, ConfigValue, Depth};
 
 use crate::check::{MODULE, check_module, module, same};
 
@@ -84,6 +84,9 @@ fn a_full_manifest_resolves_to_what_it_says() {
         Subscription::Block(BlockSubscription {
             chain_id: ChainId(chain),
             start,
+            every: NonZeroU64::MIN,
+            depth: Depth::Head,
+            on_lag: OnLag::CatchUp,
         })
     };
     let mut bytes = [0; 32];
@@ -340,9 +343,9 @@ fn subscriptions_are_of_a_known_kind_and_chain() {
         "[[subscription]]\nkind = \"cron\"\nschedule = \"* * * * *\"\n[[subscription]]\nkind = \"blocks\"",
         "
 nexum.toml:9:8: this engine has no \"cron\" subscriptions yet
-  help: it has \"block\"
+  help: it has \"block\" and \"log\"
 nexum.toml:12:8: there is no kind of subscription \"blocks\"
-  help: it takes \"block\"
+  help: did you mean \"block\"?
 ",
     );
     check_line(
@@ -357,13 +360,13 @@ start = \"genesis\"
 chain_id = 2
 start = -1",
         "
-nexum.toml:13:12: two subscriptions take the blocks of chain 1
+nexum.toml:13:12: two subscriptions take the same blocks of chain 1
   nexum.toml:10:12: first here
-  help: take one out: each block comes once
+  help: take one out, or give it another `every` or depth (`confirmations`, `finality`)
 nexum.toml:14:9: `subscription.start` does not take \"genesis\"
   help: write \"latest\", or a block number without quotes
 nexum.toml:15:1: `subscription.kind` is missing
-  help: What the events are: \"block\"
+  help: What the events are: \"block\" or \"log\"
 nexum.toml:16:12: `subscription.chain_id` is 2, which is not in `chains.required`
   help: add 2 to `chains.required`
 nexum.toml:17:9: `subscription.start` is -1, and the least is 0
@@ -510,12 +513,12 @@ fn an_excerpt_labels_each_place_of_a_problem() {
         .unwrap();
     for line in [
         "1 problem in nexum.toml",
-        "two subscriptions take the blocks of chain 1",
+        "two subscriptions take the same blocks of chain 1",
         "Begin snippet for nexum.toml starting at line 9, column 1",
         "snippet line 10: chain_id = 1",
         "label at line 10, column 12: first here",
         "label at line 13, column 12: again here",
-        "diagnostic help: take one out: each block comes once",
+        "diagnostic help: take one out, or give it another `every` or depth",
     ] {
         assert!(shown.contains(line), "{line} is not in\n{shown}");
     }

@@ -5,6 +5,8 @@ use std::{env, fs, path::Path};
 use nexum_manifest::{schema_engine, schema_module};
 use serde_json::Value;
 
+use crate::check::{MODULE, module};
+
 const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference");
 
 #[test]
@@ -49,6 +51,24 @@ fn the_references_name_every_key_and_every_default() {
                 named,
                 "{name}.md has no line with `{key}` and its default {default:?}"
             );
+        }
+    }
+}
+
+#[test]
+fn the_examples_of_the_manifests_reference_are_good() {
+    let page = fs::read_to_string(Path::new(REFERENCE).join("nexum-toml.md")).unwrap();
+    let examples: Vec<_> = page.split("```toml\n").skip(1).collect();
+    assert!(examples.len() > 1);
+    for example in examples {
+        let example = example.split("```").next().unwrap();
+        let text = if example.starts_with("[module]") {
+            example.to_owned()
+        } else {
+            format!("{MODULE}{example}")
+        };
+        if let Err(errors) = module(&text) {
+            panic!("{example}\n{errors}");
         }
     }
 }
