@@ -97,9 +97,13 @@ impl Engine {
             let mut inlets = Vec::new();
             for route in Route::of(&manifest) {
                 let feed = chains
-                    .feed(route.chain, stop.clone())
+                    .feed(route.chain(), stop.clone())
                     .map_err(StartError::Chain)?;
-                inlets.push(Inlet::new(route, feed, store.cursor(&route.source())));
+                let window = config
+                    .chains
+                    .get(&route.chain())
+                    .map_or(0, |chain| chain.reorg_window);
+                inlets.push(Inlet::new(route, feed, window));
             }
             let status = Arc::new(StatusBoard::new(manifest.name.clone()));
             let worker = Worker {

@@ -1,50 +1,218 @@
-//! From the feeds to one module: which feeds it reads, from where, and what it gets of them.
+//! From the feeds to one module: which feeds it reads, from where, and what it gets of each
+//! block. Pure: the worker performs it.
 
-use nexum_chain::{FeedItem, Position};
-use nexum_manifest::{ModuleManifest, Start, Subscription};
-use nexum_types::{ChainId, Cursor, Event, Source};
+use std::collections::BTreeMap;
 
-/// What one module gets from one chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use nexum_chain::{FeedBlock, FeedItem, Interest, Position};
+use nexum_manifest::{
+    BlockSubscription, Delivery, LogSubscription, ModuleManifest, OnLag, Start, Subscription,
+};
+use nexum_types::{BlockNumber, BlockRef, ChainId, Cursor, Delivered, Depth, Event, Log, Source};
+
+/// What one module gets from one chain, at one depth: one source, with one cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Route {
-    pub(crate) chain: ChainId,
-    start: Start,
+    chain: ChainId,
+    depth: Depth,
+    blocks: Vec<BlockSubscription>,
+    logs: Vec<LogSubscription>,
+    /// The head when a module without a cursor got its first item: where `start = "latest"` is.
+    /// After a failure it must be where it was.
+    latest: Option<BlockNumber>,
+}
+
+/// One event of a block for the module, and its turn among the block's events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Deal {
+    pub(crate) turn: u32,
+    pub(crate) event: Event,
 }
 
 impl Route {
-    /// The routes to a module, one for each chain it subscribes to.
+    /// The routes to a module, one for each of its sources.
     pub(crate) fn of(manifest: &ModuleManifest) -> Vec<Self> {
-        manifest
-            .subscriptions
-            .iter()
-            .map(|Subscription::Block(block)| Self {
-                chain: block.chain_id,
-                start: block.start,
-            })
-            .collect()
+        let mut routes: BTreeMap<(ChainId, Depth), Self> = BTreeMap::new();
+        for subscription in &manifest.subscriptions {
+            let (chain, depth) = match subscription {
+                Subscription::Block(block) => (block.chain_id, block.depth),
+                Subscription::Log(log) => (log.chain_id, log.depth),
+            };
+            let route = routes.entry((chain, depth)).or_insert_with(|| Self {
+                chain,
+                depth,
+                blocks: Vec::new(),
+                logs: Vec::new(),
+                latest: None,
+            });
+            match subscription {
+                Subscription::Block(block) => route.blocks.push(*block),
+                Subscription::Log(log) => route.logs.push(log.clone()),
+            }
+        }
+        routes.into_values().collect()
+    }
+
+    /// The chain it comes from.
+    pub(crate) fn chain(&self) -> ChainId {
+        self.chain
     }
 
     /// The source whose cursor this route moves.
     pub(crate) fn source(&self) -> Source {
-        Source::Chain(self.chain)
+        Source::Chain(self.chain, self.depth)
     }
 
-    /// Where to read on, for a module that has committed `cursor`.
-    pub(crate) fn position(&self, cursor: Option<Cursor>) -> Position {
-        match (cursor, self.start) {
-            (Some(cursor), _) => Position::After(cursor.block()),
-            (None, Start::Number(number)) => Position::At(number),
-            (None, Start::Latest) => Position::Latest,
+    /// True where what is delivered can leave the chain again, and so must be remembered.
+    pub(crate) fn can_be_taken_back(&self) -> bool {
+        self.depth == Depth::Head
+    }
+
+    /// What the feed has to bring.
+    pub(crate) fn interest(&self) -> Interest {
+        let on_lag = self
+            .blocks
+            .iter()
+            .map(|block| block.on_lag)
+            .chain(self.logs.iter().map(|log| log.on_lag));
+        // One subscription that must miss nothing keeps all of its source from being skipped.
+        let skip = on_lag.into_iter().all(|on_lag| on_lag == OnLag::Skip);
+        Interest {
+            blocks: !self.blocks.is_empty(),
+            logs: self.logs.iter().map(|log| log.filter.clone()).collect(),
+            depth: self.depth,
+            on_lag: if skip { OnLag::Skip } else { OnLag::CatchUp },
+            push: self.logs.iter().any(|log| log.delivery == Delivery::Push),
         }
     }
 
-    /// What the module gets of `item`, and its cursor once that is committed.
-    pub(crate) fn event(item: &FeedItem) -> (Event, Cursor) {
-        match item {
-            FeedItem::Block(block) => (
-                Event::Block(block.as_ref().clone()),
-                Cursor::Block(block.block_ref()),
-            ),
+    /// Where to read on, for a module that has committed `cursor` and was given something of
+    /// the blocks of `history`, oldest first.
+    pub(crate) fn position(&self, cursor: Option<Cursor>, mut history: Vec<BlockRef>) -> Position {
+        let after = |block, delivered| Position::After { block, delivered };
+        match cursor {
+            None => match self.first() {
+                Some(number) => Position::At(number),
+                None => Position::Latest,
+            },
+            Some(Cursor::Block(block)) => after(block, history),
+            Some(Cursor::Part {
+                block, parent_hash, ..
+            }) => {
+                // The block itself comes once more, if it is still there.
+                history.retain(|delivered| delivered.number < block.number);
+                match block.number.0.checked_sub(1) {
+                    Some(number) => {
+                        let number = BlockNumber(number);
+                        let hash = parent_hash;
+                        after(BlockRef { number, hash }, history)
+                    }
+                    None => Position::At(block.number),
+                }
+            }
+            Some(Cursor::Before(number)) => {
+                history.retain(|delivered| delivered.number < number);
+                match history.last() {
+                    // What lies between held nothing for this module, or it would be here.
+                    Some(last) => after(*last, history),
+                    None => Position::At(number),
+                }
+            }
+        }
+    }
+
+    /// The first block of a module without a cursor: the earliest start of its subscriptions.
+    /// `None` where that is the head, which is not known yet.
+    fn first(&self) -> Option<BlockNumber> {
+        self.starts()
+            .filter_map(|start| match start {
+                Start::Number(number) => Some(number),
+                Start::Latest => self.latest,
+            })
+            .min()
+    }
+
+    fn starts(&self) -> impl Iterator<Item = Start> {
+        let blocks = self.blocks.iter().map(|block| block.start);
+        blocks.chain(self.logs.iter().map(|log| log.start))
+    }
+
+    /// Holds on to the head as `start = "latest"` means it, once: it is the first block that
+    /// comes, unless another subscription begins earlier.
+    pub(crate) fn fix_latest(&mut self, first: &FeedItem, head: Option<BlockRef>) {
+        let first = match first {
+            FeedItem::Block(block) => Some(block.block.number),
+            FeedItem::Progress(block) => Some(block.number.next()),
+            FeedItem::Skipped { last, .. } => Some(last.next()),
+            FeedItem::Reverted(_) | FeedItem::BeyondWindow { .. } => None,
+        };
+        let begins_earlier = self.starts().any(|start| matches!(start, Start::Number(_)));
+        let latest = if begins_earlier {
+            head.map(|head| head.number)
+        } else {
+            first
+        };
+        self.latest = self.latest.or(latest);
+    }
+
+    /// The events of a block for the module, in their order: the block by each subscription to
+    /// blocks, then its logs by each subscription to logs that has any.
+    pub(crate) fn deals(&self, block: &FeedBlock) -> Vec<Deal> {
+        let number = block.block.number;
+        let blocks = self.blocks.iter().map(|subscription| {
+            let due = number.0.is_multiple_of(subscription.every.get());
+            (due && self.has_begun(subscription.start, number))
+                .then(|| Event::Block(block.block.clone()))
+        });
+        let logs = self.logs.iter().map(|subscription| {
+            if !self.has_begun(subscription.start, number) {
+                return None;
+            }
+            let wanted = |log: &&Log| subscription.filter.matches(log);
+            let logs: Vec<_> = block.logs.iter().filter(wanted).cloned().collect();
+            (!logs.is_empty()).then_some(Event::Logs(logs))
+        });
+        (0..)
+            .zip(blocks.chain(logs))
+            .filter_map(|(turn, event)| {
+                Some(Deal {
+                    turn,
+                    event: event?,
+                })
+            })
+            .collect()
+    }
+
+    fn has_begun(&self, start: Start, number: BlockNumber) -> bool {
+        match start {
+            Start::Number(start) => start <= number,
+            Start::Latest => self.latest.is_none_or(|latest| latest <= number),
         }
     }
 }
+
+/// The cursor once the events of a block before `turn` have been taken back, or not been given
+/// yet.
+pub(crate) fn part(delivered: &Delivered, turn: u32) -> Cursor {
+    Cursor::Part {
+        block: delivered.block,
+        parent_hash: delivered.parent_hash,
+        turn,
+    }
+}
+
+/// The last logs of `delivered` as they are taken back: newest first. Takes them off.
+pub(crate) fn take_back(delivered: &mut Delivered) -> Option<Deal> {
+    let (turn, logs) = delivered.logs.pop()?;
+    let removed = |log| Log {
+        removed: true,
+        ..log
+    };
+    let logs = logs.into_iter().rev().map(removed).collect();
+    Some(Deal {
+        turn,
+        event: Event::Logs(logs),
+    })
+}
+
+#[cfg(test)]
+mod tests;

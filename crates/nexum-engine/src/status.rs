@@ -1,7 +1,7 @@
 //! What the engine tells of its modules while they run.
 
 use std::sync::{
-    Mutex, PoisonError,
+    Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -18,6 +18,10 @@ pub struct ModuleStatus {
     pub phase: Phase,
     /// Events handled and committed since the engine started.
     pub delivered: u64,
+    /// Blocks passed over since the engine started, where the manifest says `on_lag = "skip"`.
+    pub skipped: u64,
+    /// Why a source of events stands still, if one does.
+    pub stalled: Option<String>,
     /// Calls that failed since the engine started, `init` included.
     pub failed: u64,
     /// The last failure, if there was one.
@@ -29,8 +33,16 @@ pub struct ModuleStatus {
 pub(crate) struct StatusBoard {
     name: ModuleName,
     delivered: AtomicU64,
+    skipped: AtomicU64,
     failed: AtomicU64,
-    detail: Mutex<(Phase, Option<String>)>,
+    detail: Mutex<Detail>,
+}
+
+#[derive(Debug, Clone)]
+struct Detail {
+    phase: Phase,
+    last_error: Option<String>,
+    stalled: Option<String>,
 }
 
 impl StatusBoard {
@@ -38,8 +50,13 @@ impl StatusBoard {
         Self {
             name,
             delivered: AtomicU64::new(0),
+            skipped: AtomicU64::new(0),
             failed: AtomicU64::new(0),
-            detail: Mutex::new((Phase::Init, None)),
+            detail: Mutex::new(Detail {
+                phase: Phase::Init,
+                last_error: None,
+                stalled: None,
+            }),
         }
     }
 
@@ -47,27 +64,38 @@ impl StatusBoard {
         self.delivered.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn skipped(&self, blocks: u64) {
+        self.skipped.fetch_add(blocks, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stalled(&self, why: String) {
+        self.detail().stalled = Some(why);
+    }
+
     pub(crate) fn failed(&self, error: String) {
         self.failed.fetch_add(1, Ordering::Relaxed);
-        self.detail.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(error);
+        self.detail().last_error = Some(error);
     }
 
     pub(crate) fn phase(&self, phase: Phase) {
-        self.detail.lock().unwrap_or_else(PoisonError::into_inner).0 = phase;
+        self.detail().phase = phase;
     }
 
     pub(crate) fn read(&self) -> ModuleStatus {
-        let (phase, last_error) = self
-            .detail
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let detail = self.detail().clone();
         ModuleStatus {
             name: self.name.clone(),
-            phase,
+            phase: detail.phase,
             delivered: self.delivered.load(Ordering::Relaxed),
+            skipped: self.skipped.load(Ordering::Relaxed),
+            stalled: detail.stalled,
             failed: self.failed.load(Ordering::Relaxed),
-            last_error,
+            last_error: detail.last_error,
         }
+    }
+
+    fn detail(&self) -> MutexGuard<'_, Detail> {
+        // Plain values: a panic while they are held leaves them whole.
+        self.detail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

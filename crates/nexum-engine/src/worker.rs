@@ -4,17 +4,20 @@
 use std::{future, sync::Arc, time::Duration};
 
 use futures::future::select_all;
-use nexum_chain::{Feed, FeedItem, FeedReader, Position};
+use nexum_chain::{Feed, FeedBlock, FeedItem, FeedReader, Position};
 use nexum_host::{CallReport, Instance, Loaded, Outcome, Trap};
 use nexum_manifest::Durability;
-use nexum_store::{ModuleStore, StateDir, StoreError, StoreOptions};
-use nexum_types::{CallState, Config, Cursor, Event, HostError, ModuleName, Source, WriteSet};
+use nexum_store::{History, ModuleStore, StateDir, Step, StoreError, StoreOptions};
+use nexum_types::{
+    BlockNumber, BlockRef, CallState, Config, Cursor, Delivered, Event, HostError, ModuleName,
+    WriteSet,
+};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     lifecycle::{Happened, Lifecycle, Phase},
-    route::Route,
+    route::{self, Deal, Route},
     status::StatusBoard,
 };
 
@@ -48,39 +51,63 @@ struct Running {
 pub(crate) struct Inlet {
     route: Route,
     feed: Feed,
+    /// How many blocks back what was delivered is remembered.
+    window: u64,
     reader: FeedReader,
-    /// Where the module's first event is, while it has no cursor: what `start = "latest"` meant
-    /// when it was first asked must still hold after a failure.
-    first: Option<Position>,
+    /// The block of which only the events before this turn have been committed, until it comes
+    /// again or turns out to have left the chain.
+    open: Option<(BlockRef, u32)>,
+    /// Nothing has come and nothing is committed: the first item tells where the module begins.
+    is_fresh: bool,
 }
 
 impl Inlet {
-    pub(crate) fn new(route: Route, feed: Feed, cursor: Option<Cursor>) -> Self {
-        let reader = feed.reader(route.position(cursor));
+    pub(crate) fn new(route: Route, feed: Feed, window: u32) -> Self {
+        // Nothing is asked of it before the first rewind.
+        let reader = feed.reader(Position::Latest, route.interest());
         Self {
             route,
             feed,
+            window: window.into(),
             reader,
-            first: None,
+            open: None,
+            is_fresh: false,
         }
     }
 
-    /// Reads on from what is committed.
-    fn rewind(&mut self, cursor: Option<Cursor>) {
-        let position = match (cursor, self.first) {
-            (None, Some(first)) => first,
-            (cursor, _) => self.route.position(cursor),
+    /// Reads on from what is committed in `store`.
+    fn rewind(&mut self, store: &ModuleStore) -> Result<(), StoreError> {
+        let source = self.route.source();
+        let cursor = store.cursor(&source);
+        self.is_fresh = cursor.is_none();
+        self.open = match cursor {
+            Some(Cursor::Part { block, turn, .. }) => Some((block, turn)),
+            _ => None,
         };
-        self.reader = self.feed.reader(position);
+        let position = self.route.position(cursor, store.history(source)?);
+        self.reader = self.feed.reader(position, self.route.interest());
+        Ok(())
     }
 
     async fn next(&mut self) -> FeedItem {
         let item = self.reader.next().await;
-        if self.first.is_none() {
-            let FeedItem::Block(block) = &item;
-            self.first = Some(Position::At(block.number));
+        if self.is_fresh {
+            self.is_fresh = false;
+            self.route.fix_latest(&item, self.feed.head());
         }
         item
+    }
+
+    /// What has to be remembered of a block along with a step.
+    fn history(&self, delivered: &Delivered) -> History {
+        if !self.route.can_be_taken_back() {
+            return History::Unchanged;
+        }
+        let number = delivered.block.number.0;
+        History::Remember {
+            delivered: delivered.clone(),
+            keep_from: BlockNumber(number.saturating_sub(self.window)),
+        }
     }
 }
 
@@ -175,7 +202,7 @@ impl Worker {
             self.commit(&store, writes, None).await?;
         }
         for inlet in &mut self.inlets {
-            inlet.rewind(store.cursor(&inlet.route.source()));
+            inlet.rewind(&store).map_err(Failure::Commit)?;
         }
         tracing::info!(module = %self.name, "module is running");
         *idle_store = None;
@@ -188,6 +215,7 @@ impl Worker {
         Ok(running)
     }
 
+    /// Goes on until an event has been delivered, or something else has happened.
     async fn deliver_next(&mut self, module: &mut Running) -> Result<Happened, Failure> {
         loop {
             let wake = tokio::select! {
@@ -204,52 +232,189 @@ impl Worker {
                     self.plan_flush(module);
                 }
                 Wake::Item(inlet, item) => {
-                    let (event, cursor) = Route::event(&item);
-                    let source = self.inlets[inlet].route.source();
-                    self.deliver(module, &event, source, cursor).await?;
+                    let delivered = self.take(module, inlet, item).await?;
                     self.plan_flush(module);
-                    self.status.delivered();
-                    return Ok(Happened::Delivered);
+                    if delivered {
+                        return Ok(Happened::Delivered);
+                    }
                 }
             }
         }
     }
 
-    async fn deliver(
+    /// Does what an item of a feed asks for. True where the module was given an event.
+    async fn take(
+        &mut self,
+        module: &mut Running,
+        inlet: usize,
+        item: FeedItem,
+    ) -> Result<bool, Failure> {
+        let open = self.inlets[inlet].open.take();
+        let mut given = false;
+        let mut first_turn = 0;
+        if let Some((block, turn)) = open {
+            if matches!(&item, FeedItem::Block(again) if again.block.block_ref() == block) {
+                first_turn = turn;
+            } else {
+                given |= self.take_back(module, inlet, block.number).await?;
+            }
+        }
+        let source = self.inlets[inlet].route.source();
+        match item {
+            FeedItem::Block(block) => {
+                given |= self.give_block(module, inlet, &block, first_turn).await?;
+            }
+            FeedItem::Reverted(block) => {
+                given |= self.take_back(module, inlet, block.number).await?;
+            }
+            FeedItem::Progress(block) => {
+                module.store.note((source, Cursor::Block(block)).into());
+            }
+            FeedItem::Skipped { first, last } => {
+                let blocks = last.0.saturating_sub(first.0) + 1;
+                tracing::warn!(
+                    module = %self.name, %source, %first, %last, blocks,
+                    "the module is too far behind and skips to the head, as its manifest says"
+                );
+                self.status.skipped(blocks);
+                module
+                    .store
+                    .note((source, Cursor::Before(last.next())).into());
+            }
+            FeedItem::BeyondWindow { from } => {
+                let error = format!(
+                    "{source} has been reorganised deeper than its window, below block {}; \
+                     the module gets nothing of it until `nexum module resync {}`",
+                    from.number, self.name
+                );
+                tracing::error!(module = %self.name, %source, block = %from.number, hash = %from.hash, "{error}");
+                self.status.stalled(error);
+            }
+        }
+        Ok(given)
+    }
+
+    /// Gives the module the events of a block from `first_turn` on, each with a commit of its
+    /// own.
+    async fn give_block(
+        &mut self,
+        module: &mut Running,
+        inlet: usize,
+        block: &FeedBlock,
+        first_turn: u32,
+    ) -> Result<bool, Failure> {
+        let route = &self.inlets[inlet].route;
+        let source = route.source();
+        let mut deals = route.deals(block);
+        deals.retain(|deal| deal.turn >= first_turn);
+        let block_ref = block.block.block_ref();
+        let Some(last) = deals.last().map(|deal| deal.turn) else {
+            module.store.note((source, Cursor::Block(block_ref)).into());
+            return Ok(false);
+        };
+        let known = if first_turn == 0 {
+            None
+        } else {
+            let known = module.store.delivered(source, block_ref.number);
+            known.map_err(Failure::Commit)?
+        };
+        let mut delivered = known.unwrap_or(Delivered {
+            block: block_ref,
+            parent_hash: block.block.parent_hash,
+            logs: Vec::new(),
+        });
+        for Deal { turn, event } in deals {
+            if let Event::Logs(logs) = &event {
+                delivered.logs.push((turn, logs.clone()));
+            }
+            let cursor = if turn == last {
+                Cursor::Block(block_ref)
+            } else {
+                route::part(&delivered, turn + 1)
+            };
+            let history = self.inlets[inlet].history(&delivered);
+            let step = Step {
+                source,
+                cursor,
+                history,
+            };
+            self.give(module, &event, step).await?;
+            if turn != last && self.stop.is_cancelled() {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gives the module the logs of a block that has left the chain once more, as removed, each
+    /// with a commit of its own.
+    async fn take_back(
+        &mut self,
+        module: &mut Running,
+        inlet: usize,
+        number: BlockNumber,
+    ) -> Result<bool, Failure> {
+        let source = self.inlets[inlet].route.source();
+        let forget = Step {
+            source,
+            cursor: Cursor::Before(number),
+            history: History::Forget { from: number },
+        };
+        let known = module.store.delivered(source, number);
+        let known = known.map_err(Failure::Commit)?;
+        let Some(mut delivered) = known.filter(|delivered| !delivered.logs.is_empty()) else {
+            module.store.note(forget);
+            return Ok(false);
+        };
+        while let Some(Deal { turn, event }) = route::take_back(&mut delivered) {
+            let step = if delivered.logs.is_empty() {
+                forget.clone()
+            } else {
+                Step {
+                    source,
+                    cursor: route::part(&delivered, turn),
+                    history: self.inlets[inlet].history(&delivered),
+                }
+            };
+            self.give(module, &event, step).await?;
+        }
+        Ok(true)
+    }
+
+    /// One call with one event, and the commit of both its writes and its step.
+    async fn give(
         &mut self,
         module: &mut Running,
         event: &Event,
-        source: Source,
-        cursor: Cursor,
+        step: Step,
     ) -> Result<(), Failure> {
-        let report = module
-            .instance
-            .on_event(self.call_state(&module.store), event)
-            .await;
+        let state = self.call_state(&module.store);
+        let report = module.instance.on_event(state, event).await;
         let writes = accepted(report)?;
         if writes.is_empty() {
-            module.store.note_cursor(source, cursor);
-            return Ok(());
+            module.store.note(step);
+        } else {
+            self.commit(&module.store, writes, Some(step)).await?;
         }
-        self.commit(&module.store, writes, Some((source, cursor)))
-            .await
+        self.status.delivered();
+        Ok(())
     }
 
     async fn commit(
         &mut self,
         store: &ModuleStore,
         writes: WriteSet,
-        cursor: Option<(Source, Cursor)>,
+        step: Option<Step>,
     ) -> Result<(), Failure> {
         match self.options.durability {
             // The disk is waited for on a thread that no other module needs.
             Durability::Event => {
                 let store = store.clone();
-                blocking(move || store.commit(&writes, cursor).map(drop)).await
+                blocking(move || store.commit(&writes, step).map(drop)).await
             }
             // This touches memory only, and costs less than handing it to another thread.
             Durability::Interval(_) => store
-                .commit(&writes, cursor)
+                .commit(&writes, step)
                 .map(drop)
                 .map_err(Failure::Commit),
         }

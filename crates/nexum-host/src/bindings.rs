@@ -1,7 +1,7 @@
 //! The generated side of the contract. Generated types stay in this crate: each interface's file
 //! turns them into the words of `nexum-types` at the boundary.
 
-use nexum_types::{Block, Config, ConfigScalar, ConfigValue, Event, HostError, HostErrorKind};
+use nexum_types::{Block, Config, ConfigScalar, ConfigValue, Event, HostError, HostErrorKind, Log};
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -93,6 +93,7 @@ impl From<&Event> for types::Event {
     fn from(event: &Event) -> Self {
         match event {
             Event::Block(block) => Self::Block(block.into()),
+            Event::Logs(logs) => Self::Logs(logs.iter().map(Into::into).collect()),
         }
     }
 }
@@ -105,6 +106,24 @@ impl From<&Block> for types::Block {
             hash: block.hash.to_vec(),
             parent_hash: block.parent_hash.to_vec(),
             timestamp: block.timestamp_ms,
+        }
+    }
+}
+
+impl From<&Log> for types::Log {
+    fn from(log: &Log) -> Self {
+        Self {
+            chain_id: log.chain_id.0,
+            address: log.address.to_vec(),
+            topics: log.topics.iter().map(|topic| topic.to_vec()).collect(),
+            data: log.data.to_vec(),
+            block_number: log.block_number.0,
+            block_hash: log.block_hash.to_vec(),
+            block_timestamp: log.block_timestamp_ms,
+            transaction_hash: log.transaction_hash.to_vec(),
+            transaction_index: log.transaction_index,
+            log_index: log.log_index,
+            removed: log.removed,
         }
     }
 }

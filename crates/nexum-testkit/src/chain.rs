@@ -1,43 +1,25 @@
-//! A chain in memory: blocks, balances, reorgs. Pure: the same operations make the same hashes.
+//! A chain in memory: blocks, logs, balances, reorgs. Pure: the same operations make the same
+//! hashes.
+
+mod block;
+mod branch;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_primitives::{Address, B256, U256};
 use tokio::sync::watch;
 
-/// The timestamp of block 0, in seconds since the Unix epoch.
-const GENESIS_TIME: u64 = 1_700_000_000;
-/// Seconds between two blocks, in the chain's own time.
-const BLOCK_TIME: u64 = 12;
+pub use block::{ChainBlock, ChainLog, IntoTopic, NewLog};
+pub use branch::Branch;
+pub(crate) use branch::News;
+
 /// How far `safe` is behind the head.
-const SAFE_DEPTH: u64 = 32;
+pub(crate) const SAFE_DEPTH: u64 = 32;
 /// How far `finalized` is behind the head.
-const FINALIZED_DEPTH: u64 = 64;
-
-/// One block with the state after it.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ChainBlock {
-    /// Its height.
-    pub number: u64,
-    /// Its hash: keccak256 of chain id, number, parent hash and the branch's salt.
-    pub hash: B256,
-    /// The hash of the block before it.
-    pub parent_hash: B256,
-    /// Seconds since the Unix epoch.
-    pub timestamp: u64,
-    balances: Arc<BTreeMap<Address, U256>>,
-}
-
-impl ChainBlock {
-    /// The balance of `address` in wei after this block.
-    #[must_use]
-    pub fn balance(&self, address: &Address) -> U256 {
-        self.balances.get(address).copied().unwrap_or_default()
-    }
-}
+pub(crate) const FINALIZED_DEPTH: u64 = 64;
 
 /// Why an operation is impossible on the chain as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,50 +51,20 @@ pub struct ScriptedChain {
 #[derive(Debug)]
 struct Shared {
     chain_id: u64,
-    model: Mutex<Model>,
-    /// How many heads have been announced; see [`Model::announced`].
-    announced: watch::Sender<usize>,
-}
-
-#[derive(Debug)]
-struct Model {
-    /// The canonical branch; the index is the number. Never empty.
-    canonical: Vec<Arc<ChainBlock>>,
-    /// Every block there ever was, orphans included.
-    by_hash: HashMap<B256, Arc<ChainBlock>>,
-    /// Every block in the order in which a node would have announced it as its head.
-    announced: Vec<Arc<ChainBlock>>,
-    /// The balances the next block has.
-    next_balances: Arc<BTreeMap<Address, U256>>,
-    /// Counts the branches, so that no two have the same hashes.
-    salt: u64,
+    branch: Mutex<Branch>,
+    /// How many news there are.
+    news: watch::Sender<usize>,
 }
 
 impl ScriptedChain {
     /// A chain with its genesis block alone.
     #[must_use]
     pub fn new(chain_id: u64) -> Self {
-        let balances = Arc::new(BTreeMap::new());
-        let genesis = Arc::new(ChainBlock {
-            number: 0,
-            hash: block_hash(chain_id, 0, B256::ZERO, 0),
-            parent_hash: B256::ZERO,
-            timestamp: GENESIS_TIME,
-            balances: Arc::clone(&balances),
-        });
-        let model = Model {
-            by_hash: HashMap::from([(genesis.hash, Arc::clone(&genesis))]),
-            canonical: vec![genesis],
-            announced: Vec::new(),
-            next_balances: balances,
-            salt: 0,
-        };
-        let announced = watch::Sender::new(0);
         Self {
             shared: Arc::new(Shared {
                 chain_id,
-                model: Mutex::new(model),
-                announced,
+                branch: Mutex::new(Branch::new(chain_id)),
+                news: watch::Sender::new(0),
             }),
         }
     }
@@ -123,59 +75,74 @@ impl ScriptedChain {
         self.shared.chain_id
     }
 
-    /// Mines `count` blocks. The first takes the balances set since the last one.
+    /// Mines `count` blocks. The first takes the logs and balances set since the last one.
     pub fn mine(&self, count: u64) {
-        self.change(|model, chain_id| (0..count).for_each(|_| model.mine(chain_id)));
+        self.change(|branch| branch.mine(count));
+    }
+
+    /// One log in a transaction of its own, in the next block.
+    pub fn log(&self, log: NewLog) {
+        self.change(|branch| branch.log(log));
+    }
+
+    /// One transaction that emits these logs, in the next block.
+    pub fn transaction(&self, logs: Vec<NewLog>) {
+        self.change(|branch| branch.transaction(logs));
     }
 
     /// Sets a balance from the next block on.
     pub fn set_balance(&self, address: Address, wei: U256) {
-        self.change(|model, _| {
-            Arc::make_mut(&mut model.next_balances).insert(address, wei);
-        });
+        self.change(|branch| branch.set_balance(address, wei));
     }
 
     /// Adds to a balance from the next block on.
     pub fn credit(&self, address: Address, wei: U256) -> Result<(), ChainOpError> {
-        self.adjust(address, |balance| balance.checked_add(wei))
+        self.change(|branch| branch.credit(address, wei))
     }
 
     /// Takes from a balance from the next block on.
     pub fn debit(&self, address: Address, wei: U256) -> Result<(), ChainOpError> {
-        self.adjust(address, |balance| balance.checked_sub(wei))
+        self.change(|branch| branch.debit(address, wei))
     }
 
-    fn adjust(
-        &self,
-        address: Address,
-        by: impl FnOnce(U256) -> Option<U256>,
-    ) -> Result<(), ChainOpError> {
-        self.change(|model, _| {
-            let balance = model
-                .next_balances
-                .get(&address)
-                .copied()
-                .unwrap_or_default();
-            let changed = by(balance).ok_or(ChainOpError::Balance { address, balance })?;
-            Arc::make_mut(&mut model.next_balances).insert(address, changed);
+    /// Does several things in one step: nobody sees the chain in between.
+    pub fn at_once<T>(&self, change: impl FnOnce(&mut Branch) -> T) -> T {
+        self.change(change)
+    }
+
+    /// Replaces the last `depth` blocks by as many empty ones, so that the head keeps its height.
+    /// What changed in the blocks that go is undone.
+    pub fn reorg(&self, depth: u64) -> Result<(), ChainOpError> {
+        self.reorg_to(depth, |branch| branch.mine(depth))
+    }
+
+    /// Replaces the last `depth` blocks by as many with the same transactions, `late` blocks later
+    /// than they were (0: at the same heights). Those that no block takes wait for the next one.
+    pub fn reorg_replaying(&self, depth: u64, late: u64) -> Result<(), ChainOpError> {
+        self.change(|branch| {
+            let gone = branch.take_off(depth)?;
+            branch.replay(&gone, late as usize);
             Ok(())
         })
     }
 
-    /// Replaces the last `depth` blocks by as many others, so that the head keeps its height.
-    /// What changed in the blocks that go is undone.
-    pub fn reorg(&self, depth: u64) -> Result<(), ChainOpError> {
-        self.change(|model, chain_id| {
-            model.take_off(depth)?;
-            (0..depth).for_each(|_| model.mine(chain_id));
-            Ok(())
+    /// Takes the last `depth` blocks off and builds another branch in their place, of any height
+    /// and with any logs, in one step.
+    pub fn reorg_to<T>(
+        &self,
+        depth: u64,
+        build: impl FnOnce(&mut Branch) -> T,
+    ) -> Result<T, ChainOpError> {
+        self.change(|branch| {
+            branch.take_off(depth)?;
+            Ok(build(branch))
         })
     }
 
     /// Takes the last `depth` blocks off and puts nothing in their place: the head goes back, and
     /// nothing is announced until the next block is mined on the new branch.
     pub fn rollback(&self, depth: u64) -> Result<(), ChainOpError> {
-        self.change(|model, _| model.take_off(depth))
+        self.reorg_to(depth, |_| ())
     }
 
     /// The head.
@@ -188,7 +155,7 @@ impl ScriptedChain {
     #[must_use]
     pub fn block(&self, number: u64) -> Option<Arc<ChainBlock>> {
         self.lock()
-            .canonical
+            .canonical()
             .get(usize::try_from(number).ok()?)
             .cloned()
     }
@@ -196,7 +163,23 @@ impl ScriptedChain {
     /// The block of that hash, canonical or orphaned.
     #[must_use]
     pub fn block_by_hash(&self, hash: &B256) -> Option<Arc<ChainBlock>> {
-        self.lock().by_hash.get(hash).cloned()
+        self.lock().by_hash(hash).cloned()
+    }
+
+    /// The canonical blocks of these numbers that have logs, oldest first, as they are at one
+    /// moment.
+    #[must_use]
+    pub fn blocks_with_logs(&self, numbers: RangeInclusive<u64>) -> Vec<Arc<ChainBlock>> {
+        let branch = self.lock();
+        let blocks = branch.canonical();
+        let end = (*numbers.end()).min(branch.head().number) as usize;
+        let start = usize::try_from(*numbers.start()).unwrap_or(usize::MAX);
+        let asked = blocks.get(start..=end).unwrap_or_default();
+        asked
+            .iter()
+            .filter(|block| !block.logs.is_empty())
+            .cloned()
+            .collect()
     }
 
     /// The newest block that a node would call safe.
@@ -211,114 +194,91 @@ impl ScriptedChain {
         self.behind_head(FINALIZED_DEPTH)
     }
 
-    fn behind_head(&self, depth: u64) -> Arc<ChainBlock> {
-        let model = self.lock();
-        let number = model.head().number.saturating_sub(depth);
-        model
-            .canonical
-            .get(number as usize)
-            .unwrap_or_else(|| model.head())
-            .clone()
+    /// The canonical block that has `depth` blocks on top; the genesis block where there are
+    /// fewer.
+    pub(crate) fn behind_head(&self, depth: u64) -> Arc<ChainBlock> {
+        let branch = self.lock();
+        let number = branch.head().number.saturating_sub(depth);
+        Arc::clone(&branch.canonical()[number as usize])
     }
 
     /// Every head from now on, each once, however slowly they are taken.
     #[must_use]
     pub fn heads(&self) -> Heads {
-        let count = self.shared.announced.subscribe();
-        let taken = self.lock().announced.len();
-        Heads {
+        Heads(self.news())
+    }
+
+    /// Everything that subscribers hear from now on.
+    pub(crate) fn news(&self) -> NewsReader {
+        let count = self.shared.news.subscribe();
+        let taken = self.lock().news().len();
+        NewsReader {
             chain: self.clone(),
             count,
             taken,
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Model> {
-        // No operation panics half-way through a change.
+    fn lock(&self) -> MutexGuard<'_, Branch> {
+        // A change that panics half-way has left whole blocks.
         self.shared
-            .model
+            .branch
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Model, u64) -> T) -> T {
-        let (result, announced) = {
-            let mut model = self.lock();
-            let result = change(&mut model, self.shared.chain_id);
-            (result, model.announced.len())
+    fn change<T>(&self, change: impl FnOnce(&mut Branch) -> T) -> T {
+        let (result, news) = {
+            let mut branch = self.lock();
+            let result = change(&mut branch);
+            (result, branch.news().len())
         };
         // Two changes may end in either order; the count never goes back.
-        self.shared.announced.send_if_modified(|count| {
-            let more = announced > *count;
-            *count = announced.max(*count);
+        self.shared.news.send_if_modified(|count| {
+            let more = news > *count;
+            *count = news.max(*count);
             more
         });
         result
     }
 }
 
-impl Model {
-    fn head(&self) -> &Arc<ChainBlock> {
-        &self.canonical[self.canonical.len() - 1]
-    }
-
-    fn mine(&mut self, chain_id: u64) {
-        let parent = self.head();
-        let number = parent.number + 1;
-        let block = Arc::new(ChainBlock {
-            number,
-            hash: block_hash(chain_id, number, parent.hash, self.salt),
-            parent_hash: parent.hash,
-            timestamp: GENESIS_TIME + number * BLOCK_TIME,
-            balances: Arc::clone(&self.next_balances),
-        });
-        self.by_hash.insert(block.hash, Arc::clone(&block));
-        self.announced.push(Arc::clone(&block));
-        self.canonical.push(block);
-    }
-
-    fn take_off(&mut self, depth: u64) -> Result<(), ChainOpError> {
-        let head = self.head().number;
-        if depth > head {
-            return Err(ChainOpError::TooDeep { depth, head });
-        }
-        self.salt += 1;
-        self.canonical.truncate((head - depth) as usize + 1);
-        self.next_balances = Arc::clone(&self.head().balances);
-        Ok(())
-    }
-}
-
 /// The heads of a chain as a node would announce them.
 #[derive(Debug)]
-pub struct Heads {
-    chain: ScriptedChain,
-    count: watch::Receiver<usize>,
-    taken: usize,
-}
+pub struct Heads(NewsReader);
 
 impl Heads {
     /// The next head. Cancel-safe.
     pub async fn next(&mut self) -> Arc<ChainBlock> {
         loop {
-            self.count.borrow_and_update();
-            let announced = self.chain.lock().announced.get(self.taken).cloned();
-            if let Some(block) = announced {
-                self.taken += 1;
+            if let News::Head(block) = self.0.next().await {
                 return block;
+            }
+        }
+    }
+}
+
+/// Heads and removals in the order of their happening.
+#[derive(Debug)]
+pub(crate) struct NewsReader {
+    chain: ScriptedChain,
+    count: watch::Receiver<usize>,
+    taken: usize,
+}
+
+impl NewsReader {
+    /// What comes next. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> News {
+        loop {
+            self.count.borrow_and_update();
+            let news = self.chain.lock().news().get(self.taken).cloned();
+            if let Some(news) = news {
+                self.taken += 1;
+                return news;
             }
             if self.count.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
         }
     }
-}
-
-fn block_hash(chain_id: u64, number: u64, parent: B256, salt: u64) -> B256 {
-    let mut preimage = [0; 56];
-    preimage[..8].copy_from_slice(&chain_id.to_be_bytes());
-    preimage[8..16].copy_from_slice(&number.to_be_bytes());
-    preimage[16..48].copy_from_slice(parent.as_slice());
-    preimage[48..].copy_from_slice(&salt.to_be_bytes());
-    keccak256(preimage)
 }

@@ -1,8 +1,13 @@
-//! One JSON-RPC call over HTTP, for tests that ask a node directly.
+//! JSON-RPC calls over HTTP and WebSocket, for tests that ask a node directly, and for the proxy.
+
+mod ws;
 
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
+
+pub use ws::{WsClient, WsError};
+pub(crate) use ws::{WsReader, WsWriter, connect};
 
 /// Why a call has no result.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +56,7 @@ pub async fn rpc(url: &str, method: &str, params: Value) -> Result<Value, RpcCal
 
 /// A client without a pool: each test has a runtime of its own, and a pooled connection would
 /// outlive the one that drives it.
-fn client() -> Result<reqwest::Client, reqwest::Error> {
+pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
     static PROVIDER: OnceLock<()> = OnceLock::new();
     PROVIDER.get_or_init(|| {
         // An error means that another part of the program has installed one already.

@@ -1,62 +1,96 @@
 //! What a node answers: JSON-RPC over a [`ScriptedChain`], without a socket.
 
+mod filter;
+mod limits;
+mod logs;
+mod params;
+mod view;
+
 use std::sync::Arc;
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bloom};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{ChainBlock, ScriptedChain};
+use params::{METHOD_NOT_FOUND, SERVER_ERROR, number, parse, quantity};
+
+pub(crate) use filter::Filter;
+pub use limits::{LogLimits, Wording};
+pub(crate) use logs::{LogJson, of_block};
+pub(crate) use params::{INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, error};
+pub(crate) use view::Node;
+pub use view::View;
 
 /// The answer to one request: its `result`, or its `error` object.
 pub type RpcAnswer = Result<Value, Value>;
 
-pub(crate) const PARSE_ERROR: i64 = -32700;
-pub(crate) const INVALID_REQUEST: i64 = -32600;
-const METHOD_NOT_FOUND: i64 = -32601;
-const INVALID_PARAMS: i64 = -32602;
-
 const EMPTY_UNCLES: &str = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347";
 const EMPTY_TRIE: &str = "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421";
 
+/// A result that has not been written down yet: logs come by the thousand.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Output {
+    Value(Value),
+    Logs(Vec<LogJson>),
+}
+
+impl<T: Into<Value>> From<T> for Output {
+    fn from(value: T) -> Self {
+        Self::Value(value.into())
+    }
+}
+
 impl ScriptedChain {
-    /// Answers one request as a node would. Subscriptions belong to a connection and are not
+    /// Answers one request as a good node would. Subscriptions belong to a connection and are not
     /// among the methods here.
     pub fn answer(&self, method: &str, params: &Value) -> RpcAnswer {
+        let view = View::default();
+        let node = Node {
+            chain: self,
+            view: &view,
+        };
+        Ok(json!(node.answer(method, params)?))
+    }
+}
+
+impl Node<'_> {
+    pub(crate) fn answer(self, method: &str, params: &Value) -> Result<Output, Value> {
         let param = |index: usize| params.get(index).unwrap_or(&Value::Null);
-        match method {
-            "eth_chainId" => Ok(quantity(self.chain_id())),
-            "net_version" => Ok(json!(self.chain_id().to_string())),
-            "web3_clientVersion" => Ok(json!("nexum-testkit/scripted-chain")),
-            "eth_blockNumber" => Ok(quantity(self.head().number)),
-            "eth_gasPrice" => Ok(quantity(1_000_000_000)),
-            "eth_syncing" => Ok(json!(false)),
+        let body = |block: Option<Arc<ChainBlock>>| {
+            block.map_or(Value::Null, |block| body(&block, self.view))
+        };
+        Ok(match method {
+            "eth_chainId" => quantity(self.chain_id()).into(),
+            "net_version" => self.chain_id().to_string().into(),
+            "web3_clientVersion" => "nexum-testkit/scripted-chain".into(),
+            "eth_blockNumber" => quantity(self.head().number).into(),
+            "eth_gasPrice" => quantity(1_000_000_000).into(),
+            "eth_syncing" => false.into(),
             "eth_getCode" => {
                 parse::<Address>(param(0))?;
-                Ok(json!("0x"))
+                "0x".into()
             }
-            "eth_getBlockByNumber" => Ok(self
-                .block_at(param(0))?
-                .map_or(Value::Null, |block| body(&block))),
-            "eth_getBlockByHash" => {
-                let block = self.block_by_hash(&parse(param(0))?);
-                Ok(block.map_or(Value::Null, |block| body(&block)))
-            }
+            "eth_getBlockByNumber" => body(self.block_at(param(0))?).into(),
+            "eth_getBlockByHash" => body(self.block_by_hash(&parse(param(0))?)).into(),
             "eth_getBalance" => {
                 let address: Address = parse(param(0))?;
                 let block = self.state_at(param(1))?;
-                Ok(json!(block.balance(&address)))
+                json!(block.balance(&address)).into()
             }
-            _ => Err(error(
-                METHOD_NOT_FOUND,
-                &format!("the method {method} does not exist"),
-            )),
-        }
+            "eth_getLogs" => Output::Logs(self.logs(param(0))?),
+            _ => {
+                let message = format!("the method {method} does not exist");
+                return Err(error(METHOD_NOT_FOUND, &message));
+            }
+        })
     }
 
     /// A block parameter that is a number or a tag.
-    fn block_at(&self, block: &Value) -> Result<Option<Arc<ChainBlock>>, Value> {
+    fn block_at(self, block: &Value) -> Result<Option<Arc<ChainBlock>>, Value> {
         Ok(match block.as_str() {
-            Some("latest" | "pending") => Some(self.head()),
+            Some("latest" | "pending") => self.latest(),
             Some("safe") => Some(self.safe()),
             Some("finalized") => Some(self.finalized()),
             Some("earliest") => self.block(0),
@@ -64,10 +98,21 @@ impl ScriptedChain {
         })
     }
 
+    /// The height that a number or a tag names, whether there is such a block or not.
+    fn height_at(self, block: &Value) -> Result<u64, Value> {
+        Ok(match block.as_str() {
+            Some("latest" | "pending") => self.head().number,
+            Some("safe") => self.safe().number,
+            Some("finalized") => self.finalized().number,
+            Some("earliest") => 0,
+            _ => number(block)?,
+        })
+    }
+
     /// A block parameter that names a state: a number, a tag, a hash, or an object of EIP-1898.
-    fn state_at(&self, block: &Value) -> Result<Arc<ChainBlock>, Value> {
+    fn state_at(self, block: &Value) -> Result<Arc<ChainBlock>, Value> {
         let found = match block {
-            Value::Null => Some(self.head()),
+            Value::Null => self.latest(),
             Value::Object(object) => match (object.get("blockHash"), object.get("blockNumber")) {
                 (Some(hash), _) => self.block_by_hash(&parse(hash)?),
                 (None, Some(number)) => self.block_at(number)?,
@@ -76,13 +121,24 @@ impl ScriptedChain {
             Value::String(text) if text.len() == 66 => self.block_by_hash(&parse(block)?),
             _ => self.block_at(block)?,
         };
-        found.ok_or_else(|| error(-32000, "header not found"))
+        found.ok_or_else(|| error(SERVER_ERROR, "header not found"))
     }
 }
 
 /// A block's header as `newHeads` announces it.
-pub(crate) fn header(block: &ChainBlock) -> Value {
+pub(crate) fn header(block: &ChainBlock, view: &View) -> Value {
     let zeros = |bytes: usize| format!("0x{}", "0".repeat(2 * bytes));
+    let bloom = if view.empty_blooms {
+        &Bloom::ZERO
+    } else {
+        block.logs_bloom()
+    };
+    // Stand-ins that differ where the real ones do.
+    let transactions_root = if block.logs.is_empty() {
+        json!(EMPTY_TRIE)
+    } else {
+        json!(alloy_primitives::keccak256(block.logs[0].transaction_hash))
+    };
     json!({
         "number": quantity(block.number),
         "hash": block.hash,
@@ -90,11 +146,10 @@ pub(crate) fn header(block: &ChainBlock) -> Value {
         "timestamp": quantity(block.timestamp),
         "nonce": zeros(8),
         "sha3Uncles": EMPTY_UNCLES,
-        "logsBloom": zeros(256),
-        "transactionsRoot": EMPTY_TRIE,
-        // A stand-in that differs from block to block, as a state root does.
+        "logsBloom": bloom,
+        "transactionsRoot": transactions_root,
         "stateRoot": alloy_primitives::keccak256(block.hash),
-        "receiptsRoot": EMPTY_TRIE,
+        "receiptsRoot": transactions_root,
         "withdrawalsRoot": EMPTY_TRIE,
         "parentBeaconBlockRoot": zeros(32),
         "miner": zeros(20),
@@ -110,62 +165,16 @@ pub(crate) fn header(block: &ChainBlock) -> Value {
 }
 
 /// A block as the getters answer it: the header, and what only a body has.
-fn body(block: &ChainBlock) -> Value {
-    let mut body = header(block);
+fn body(block: &ChainBlock, view: &View) -> Value {
+    let mut transactions: Vec<B256> = block.logs.iter().map(|log| log.transaction_hash).collect();
+    transactions.dedup();
+    let mut body = header(block, view);
     if let Value::Object(fields) = &mut body {
-        fields.insert("size".into(), quantity(540));
+        fields.insert("size".into(), json!(quantity(540)));
         fields.insert("totalDifficulty".into(), json!("0x0"));
         fields.insert("uncles".into(), json!([]));
-        fields.insert("transactions".into(), json!([]));
+        fields.insert("transactions".into(), json!(transactions));
         fields.insert("withdrawals".into(), json!([]));
     }
     body
-}
-
-pub(crate) fn error(code: i64, message: &str) -> Value {
-    json!({ "code": code, "message": message })
-}
-
-fn quantity(value: u64) -> Value {
-    json!(format!("{value:#x}"))
-}
-
-/// A quantity is hex without leading zeros; a node refuses anything else, and so do we.
-fn number(value: &Value) -> Result<u64, Value> {
-    let bad = || {
-        error(
-            INVALID_PARAMS,
-            &format!("{value} is neither a block number nor a tag"),
-        )
-    };
-    let digits = value
-        .as_str()
-        .and_then(|text| text.strip_prefix("0x"))
-        .ok_or_else(bad)?;
-    if digits.len() > 1 && digits.starts_with('0') {
-        return Err(bad());
-    }
-    let number = U256::from_str_radix(digits, 16).map_err(|_| bad())?;
-    Ok(number.saturating_to())
-}
-
-fn parse<T: FixedBytes>(value: &Value) -> Result<T, Value> {
-    let bad = || error(INVALID_PARAMS, &format!("{value} is not {}", T::NAME));
-    let text = value
-        .as_str()
-        .filter(|text| text.starts_with("0x"))
-        .ok_or_else(bad)?;
-    text.parse().map_err(|_| bad())
-}
-
-trait FixedBytes: std::str::FromStr {
-    const NAME: &'static str;
-}
-
-impl FixedBytes for Address {
-    const NAME: &'static str = "an address";
-}
-
-impl FixedBytes for B256 {
-    const NAME: &'static str = "a 32-byte hash";
 }

@@ -1,4 +1,4 @@
-//! A chain as a few readable lines.
+//! A chain as a few readable lines, with the endpoints in front of it.
 //!
 //! ```text
 //! # what follows a '#' is a comment
@@ -6,19 +6,34 @@
 //! balance 0xa1 = 5 ether          from the next block on; short addresses are filled with zeros
 //! mine 3
 //! balance 0xa1 -= 1.5 ether
+//! log 0xc0 Transfer(address,address,uint256) 0xa1 0xb2 data 1000
 //! mine
-//! reorg 2                         other blocks in the place of the last two
+//! reorg 2                         other blocks in the place of the last two, empty ones
+//! reorg 2 keep                    other blocks with the same transactions
+//! reorg 2 {                       another branch, seen at once
+//!   logs 3 0xc0 Ping(uint256) i   three logs of one transaction; 'i' is 0, 1, 2
+//!   mine 4
+//! }
 //! rollback 1                      the last block goes, nothing takes its place
+//! endpoint 2 fail status 429 retry-after 1s times 3 on eth_getLogs
+//! down                            every endpoint
+//! wait 500ms
+//! up
 //! ```
+//!
+//! Every word stands in `docs/reference/script.md`.
 
-use std::{num::ParseIntError, str::FromStr, time::Duration};
+mod endpoint;
+mod words;
 
-use alloy_primitives::{
-    Address, U256,
-    utils::{ParseUnits, parse_units},
-};
+use std::{str::FromStr, time::Duration};
 
-use crate::{ChainOpError, ScriptedChain};
+use alloy_primitives::{Address, U256};
+
+use crate::{Branch, ChainOpError, NewLog, RpcServer, ScriptedChain};
+pub use endpoint::EndpointChange;
+pub use words::ScriptProblem;
+use words::{address, amount, duration, number};
 
 /// The pace where a script names none.
 const DEFAULT_PACE: Duration = Duration::from_millis(200);
@@ -43,7 +58,7 @@ pub struct Step {
     pub action: Action,
 }
 
-/// What can happen to a chain.
+/// What can happen to a chain and to its endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
@@ -55,24 +70,48 @@ pub enum Action {
     Credit(Address, U256),
     /// Takes from a balance, in wei.
     Debit(Address, U256),
-    /// Replaces the last blocks.
+    /// One transaction with these logs, in the next block.
+    Logs(Vec<NewLog>),
+    /// Replaces the last blocks by empty ones.
     Reorg(u64),
+    /// Replaces the last blocks by others with the same transactions.
+    Replay {
+        /// How many blocks.
+        depth: u64,
+        /// How many blocks later the transactions are.
+        late: u64,
+    },
+    /// Replaces the last blocks by another branch, seen at once.
+    Branch {
+        /// How many blocks.
+        depth: u64,
+        /// What the branch is made of: blocks, logs and balances.
+        steps: Vec<Step>,
+    },
     /// Takes the last blocks off.
     Rollback(u64),
+    /// Waits, where the script is played at a pace.
+    Wait(Duration),
+    /// Changes one endpoint, counted from 1, or all of them.
+    Endpoint(Option<usize>, EndpointChange),
 }
 
-impl Action {
-    /// Does it, at once.
-    pub fn apply(&self, chain: &ScriptedChain) -> Result<(), ChainOpError> {
-        match *self {
-            Self::Mine(count) => chain.mine(count),
-            Self::SetBalance(address, wei) => chain.set_balance(address, wei),
-            Self::Credit(address, wei) => chain.credit(address, wei)?,
-            Self::Debit(address, wei) => chain.debit(address, wei)?,
-            Self::Reorg(depth) => chain.reorg(depth)?,
-            Self::Rollback(depth) => chain.rollback(depth)?,
+/// What a script is played on.
+#[derive(Debug, Clone, Copy)]
+pub struct Stage<'a> {
+    /// The chain.
+    pub chain: &'a ScriptedChain,
+    /// The endpoints in front of it, in the order of their numbers.
+    pub endpoints: &'a [RpcServer],
+}
+
+impl<'a> From<&'a ScriptedChain> for Stage<'a> {
+    /// A chain without endpoints.
+    fn from(chain: &'a ScriptedChain) -> Self {
+        Self {
+            chain,
+            endpoints: &[],
         }
-        Ok(())
     }
 }
 
@@ -87,33 +126,117 @@ pub struct ScriptError {
     pub problem: ScriptProblem,
 }
 
-/// What is wrong with one line.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ScriptProblem {
-    /// There is no `chain` line, or not first.
-    #[error("a script begins with 'chain <id>', optionally 'every <duration>'")]
-    NoChain,
-    /// The line begins with no known word.
-    #[error("unknown action '{0}'; there are balance, mine, reorg and rollback")]
-    UnknownAction(String),
-    /// The words after the action are not what it takes.
-    #[error("expected '{0}'")]
-    Form(&'static str),
-    /// A number is none.
-    #[error("'{0}' is not a number of blocks or a chain id")]
-    Number(String),
-    /// An address is none.
-    #[error("'{0}' is not an address: 0x and up to 40 hex digits")]
-    Address(String),
-    /// An amount is none.
-    #[error("'{0}' is not an amount such as '5 ether', '30 gwei' or '1 wei'")]
-    Amount(String),
-    /// A duration is none.
-    #[error("'{0}' is not a duration such as '200ms'")]
-    Duration(String),
-    /// The chain refused the step when it was played.
-    #[error(transparent)]
-    Refused(#[from] ChainOpError),
+impl Script {
+    /// The chain that the script starts from.
+    #[must_use]
+    pub fn chain(&self) -> ScriptedChain {
+        ScriptedChain::new(self.chain_id)
+    }
+
+    /// Does every step at once. A script with words for endpoints takes a [`Stage`] with them.
+    pub fn play_at_once<'a>(&self, stage: impl Into<Stage<'a>>) -> Result<(), ScriptError> {
+        let stage = stage.into();
+        self.steps.iter().try_for_each(|step| step.apply(stage))
+    }
+
+    /// Does every step at the script's pace: after each new block it waits.
+    pub async fn play<'a>(&self, stage: impl Into<Stage<'a>>) -> Result<(), ScriptError> {
+        let stage = stage.into();
+        for step in &self.steps {
+            match &step.action {
+                Action::Mine(count) => {
+                    for _ in 0..*count {
+                        stage.chain.mine(1);
+                        tokio::time::sleep(self.every).await;
+                    }
+                }
+                Action::Reorg(_) | Action::Replay { .. } | Action::Branch { .. } => {
+                    step.apply(stage)?;
+                    tokio::time::sleep(self.every).await;
+                }
+                Action::Wait(duration) => tokio::time::sleep(*duration).await,
+                _ => step.apply(stage)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Step {
+    /// Does it, at once; an error names the line.
+    pub fn apply<'a>(&self, stage: impl Into<Stage<'a>>) -> Result<(), ScriptError> {
+        let stage = stage.into();
+        let at = |problem: ScriptProblem| ScriptError {
+            line: self.line,
+            problem,
+        };
+        let refused = |error: ChainOpError| at(error.into());
+        match &self.action {
+            Action::Reorg(depth) => stage.chain.reorg(*depth).map_err(refused),
+            Action::Replay { depth, late } => {
+                stage.chain.reorg_replaying(*depth, *late).map_err(refused)
+            }
+            Action::Branch { depth, steps } => stage
+                .chain
+                .reorg_to(*depth, |branch| {
+                    steps.iter().try_for_each(|step| step.build(branch))
+                })
+                .map_err(refused)?,
+            Action::Rollback(depth) => stage.chain.rollback(*depth).map_err(refused),
+            Action::Wait(_) => Ok(()),
+            Action::Endpoint(which, change) => change_endpoints(stage, *which, change).map_err(at),
+            _ => stage.chain.at_once(|branch| self.build(branch)),
+        }
+    }
+
+    /// Does it to a branch. The parser lets nothing else into one than blocks and their content.
+    fn build(&self, branch: &mut Branch) -> Result<(), ScriptError> {
+        let done = match &self.action {
+            Action::Mine(count) => {
+                branch.mine(*count);
+                Ok(())
+            }
+            Action::Logs(logs) => {
+                branch.transaction(logs.clone());
+                Ok(())
+            }
+            Action::SetBalance(address, wei) => {
+                branch.set_balance(*address, *wei);
+                Ok(())
+            }
+            Action::Credit(address, wei) => branch.credit(*address, *wei),
+            Action::Debit(address, wei) => branch.debit(*address, *wei),
+            other => Err(ScriptError {
+                line: self.line,
+                problem: ScriptProblem::NotInBranch(format!("{other:?}")),
+            })?,
+        };
+        done.map_err(|error| ScriptError {
+            line: self.line,
+            problem: error.into(),
+        })
+    }
+}
+
+fn change_endpoints(
+    stage: Stage<'_>,
+    which: Option<usize>,
+    change: &EndpointChange,
+) -> Result<(), ScriptProblem> {
+    let there = stage.endpoints.len();
+    let chosen = match which {
+        None => stage.endpoints,
+        Some(which) => which
+            .checked_sub(1)
+            .and_then(|index| stage.endpoints.get(index..=index))
+            .unwrap_or_default(),
+    };
+    if chosen.is_empty() {
+        let which = which.unwrap_or(1);
+        return Err(ScriptProblem::NoEndpoint { which, there });
+    }
+    chosen.iter().for_each(|server| change.apply(server));
+    Ok(())
 }
 
 impl FromStr for Script {
@@ -131,127 +254,117 @@ impl FromStr for Script {
         })?;
         let (chain_id, every) =
             parse_chain(&words).map_err(|problem| ScriptError { line, problem })?;
-        let steps = lines
-            .map(|(line, words)| match parse_action(&words) {
-                Ok(action) => Ok(Step { line, action }),
-                Err(problem) => Err(ScriptError { line, problem }),
-            })
-            .collect::<Result<_, _>>()?;
         Ok(Self {
             chain_id,
             every,
-            steps,
+            steps: parse_steps(lines)?,
         })
     }
 }
 
-impl Script {
-    /// The chain that the script starts from.
-    #[must_use]
-    pub fn chain(&self) -> ScriptedChain {
-        ScriptedChain::new(self.chain_id)
-    }
-
-    /// Does every step at once.
-    pub fn play_at_once(&self, chain: &ScriptedChain) -> Result<(), ScriptError> {
-        self.steps.iter().try_for_each(|step| step.apply(chain))
-    }
-
-    /// Does every step at the script's pace: after each new block it waits.
-    pub async fn play(&self, chain: &ScriptedChain) -> Result<(), ScriptError> {
-        for step in &self.steps {
-            match step.action {
-                Action::Mine(count) => {
-                    for _ in 0..count {
-                        chain.mine(1);
-                        tokio::time::sleep(self.every).await;
-                    }
+fn parse_steps<'a>(
+    lines: impl Iterator<Item = (usize, Vec<&'a str>)>,
+) -> Result<Vec<Step>, ScriptError> {
+    let mut steps = Vec::new();
+    // The branch that is being read: its first line, its depth, its steps.
+    let mut open: Option<(usize, u64, Vec<Step>)> = None;
+    for (line, words) in lines {
+        let at = |problem| ScriptError { line, problem };
+        match (words.as_slice(), &mut open) {
+            (["reorg", depth, "{"], None) => {
+                open = Some((line, number(depth).map_err(at)?, Vec::new()));
+            }
+            (["}"], Some(_)) => {
+                if let Some((line, depth, inner)) = open.take() {
+                    let action = Action::Branch {
+                        depth,
+                        steps: inner,
+                    };
+                    steps.push(Step { line, action });
                 }
-                Action::Reorg(_) => {
-                    step.apply(chain)?;
-                    tokio::time::sleep(self.every).await;
-                }
-                _ => step.apply(chain)?,
+            }
+            (["}"], None) | (["reorg", _, "{"], Some(_)) => return Err(at(ScriptProblem::Braces)),
+            (words @ ["mine" | "log" | "logs" | "balance", ..], Some((_, _, inner))) => {
+                let action = parse_action(words).map_err(at)?;
+                inner.push(Step { line, action });
+            }
+            (words, Some(_)) => return Err(at(ScriptProblem::NotInBranch(words.join(" ")))),
+            (words, None) => {
+                let action = parse_action(words).map_err(at)?;
+                steps.push(Step { line, action });
             }
         }
-        Ok(())
     }
-}
-
-impl Step {
-    /// Does it, at once; an error names the line.
-    pub fn apply(&self, chain: &ScriptedChain) -> Result<(), ScriptError> {
-        let refused = |error| ScriptError {
-            line: self.line,
-            problem: ScriptProblem::from(error),
-        };
-        self.action.apply(chain).map_err(refused)
+    match open {
+        Some((line, ..)) => Err(ScriptError {
+            line,
+            problem: ScriptProblem::Braces,
+        }),
+        None => Ok(steps),
     }
 }
 
 fn parse_chain(words: &[&str]) -> Result<(u64, Duration), ScriptProblem> {
     match words {
-        ["chain", id] => Ok((parse_number(id)?, DEFAULT_PACE)),
+        ["chain", id] => Ok((number(id)?, DEFAULT_PACE)),
         ["chain", id, "every", pace] => {
-            let pace = humantime::parse_duration(pace)
-                .map_err(|_| ScriptProblem::Duration((*pace).into()))?;
-            Ok((parse_number(id)?, pace))
+            let pace = duration(pace)?;
+            Ok((number(id)?, pace))
         }
         _ => Err(ScriptProblem::NoChain),
     }
 }
 
 fn parse_action(words: &[&str]) -> Result<Action, ScriptProblem> {
+    const REORG: ScriptProblem =
+        ScriptProblem::Form("reorg <depth> [drop, keep, late <blocks>, or { for a branch]");
+    const BALANCE: ScriptProblem = ScriptProblem::Form("balance <address> =, += or -= <amount>");
+    if let Some(change) = endpoint::parse(words) {
+        return Ok(Action::Endpoint(None, change?));
+    }
     match words {
         ["mine"] => Ok(Action::Mine(1)),
-        ["mine", count] => Ok(Action::Mine(parse_number(count)?)),
+        ["mine", count] => Ok(Action::Mine(number(count)?)),
         ["mine", ..] => Err(ScriptProblem::Form("mine [blocks]")),
-        ["reorg", depth] => Ok(Action::Reorg(parse_number(depth)?)),
-        ["reorg", ..] => Err(ScriptProblem::Form("reorg <depth>")),
-        ["rollback", depth] => Ok(Action::Rollback(parse_number(depth)?)),
+        ["log", log @ ..] => Ok(Action::Logs(vec![words::log(log, 0)?])),
+        ["logs", count, log @ ..] => {
+            let copies = (0..number(count)?).map(|copy| words::log(log, copy));
+            Ok(Action::Logs(copies.collect::<Result<_, _>>()?))
+        }
+        ["logs"] => Err(ScriptProblem::Form("logs <count> <address> <event> …")),
+        ["reorg", depth] | ["reorg", depth, "drop"] => Ok(Action::Reorg(number(depth)?)),
+        ["reorg", depth, "keep"] => Ok(Action::Replay {
+            depth: number(depth)?,
+            late: 0,
+        }),
+        ["reorg", depth, "late", late] => Ok(Action::Replay {
+            depth: number(depth)?,
+            late: number(late)?,
+        }),
+        ["reorg", ..] => Err(REORG),
+        ["rollback", depth] => Ok(Action::Rollback(number(depth)?)),
         ["rollback", ..] => Err(ScriptProblem::Form("rollback <depth>")),
-        ["balance", address, change, amount @ ..] if !amount.is_empty() => {
-            let (address, wei) = (parse_address(address)?, parse_amount(amount)?);
+        ["wait", wait] => Ok(Action::Wait(duration(wait)?)),
+        ["wait", ..] => Err(ScriptProblem::Form("wait <duration>")),
+        ["balance", account, change, wei @ ..] if !wei.is_empty() => {
+            let (account, wei) = (address(account)?, amount(wei)?);
             match *change {
-                "=" => Ok(Action::SetBalance(address, wei)),
-                "+=" => Ok(Action::Credit(address, wei)),
-                "-=" => Ok(Action::Debit(address, wei)),
-                _ => Err(ScriptProblem::Form(
-                    "balance <address> =, += or -= <amount>",
-                )),
+                "=" => Ok(Action::SetBalance(account, wei)),
+                "+=" => Ok(Action::Credit(account, wei)),
+                "-=" => Ok(Action::Debit(account, wei)),
+                _ => Err(BALANCE),
             }
         }
-        ["balance", ..] => Err(ScriptProblem::Form(
-            "balance <address> =, += or -= <amount>",
-        )),
+        ["balance", ..] => Err(BALANCE),
+        ["endpoint", which, words @ ..] if !words.is_empty() => {
+            let which = number(which)? as usize;
+            match endpoint::parse(words) {
+                Some(change) => Ok(Action::Endpoint(Some(which), change?)),
+                None => Err(ScriptProblem::UnknownAction(words.join(" "))),
+            }
+        }
+        ["endpoint", ..] => Err(ScriptProblem::Form("endpoint <number> <change>")),
         [other, ..] => Err(ScriptProblem::UnknownAction((*other).into())),
         [] => Err(ScriptProblem::Form("an action")),
-    }
-}
-
-fn parse_number(text: &str) -> Result<u64, ScriptProblem> {
-    text.parse()
-        .map_err(|_: ParseIntError| ScriptProblem::Number(text.into()))
-}
-
-fn parse_address(text: &str) -> Result<Address, ScriptProblem> {
-    let bad = || ScriptProblem::Address(text.into());
-    let digits = text
-        .strip_prefix("0x")
-        .filter(|d| (1..=40).contains(&d.len()))
-        .ok_or_else(bad)?;
-    format!("{digits:0>40}").parse().map_err(|_| bad())
-}
-
-fn parse_amount(words: &[&str]) -> Result<U256, ScriptProblem> {
-    let bad = || ScriptProblem::Amount(words.join(" "));
-    let (amount, unit) = match words {
-        [amount] => (amount, "wei"),
-        [amount, unit] => (amount, *unit),
-        _ => return Err(bad()),
-    };
-    match parse_units(amount, unit) {
-        Ok(ParseUnits::U256(wei)) => Ok(wei),
-        _ => Err(bad()),
     }
 }

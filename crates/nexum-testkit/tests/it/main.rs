@@ -4,5 +4,11 @@
 
 mod anvil;
 mod chain;
+mod faults;
+mod logs;
+mod proxy;
 mod script;
 mod server;
+mod subscriptions;
+mod support;
+mod views;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use nexum_testkit::{Script, U256};
+use nexum_testkit::{RpcServer, Script, Stage, U256, Wording, rpc};
+use serde_json::json;
 
 fn script(text: &str) -> Script {
     text.parse().unwrap()
@@ -65,4 +66,64 @@ async fn playing_at_a_pace_ends_at_the_same_head() {
     script.play(&played).await.unwrap();
     script.play_at_once(&at_once).unwrap();
     assert_eq!(played.head(), at_once.head());
+}
+
+#[tokio::test]
+async fn a_script_says_what_becomes_of_its_endpoints() {
+    let script = script(
+        "
+        chain 31337
+        mine 5
+        endpoint 2 lag 2
+        endpoint 1 fail status 429 retry-after 1s times 1 on eth_getLogs
+        range-limit 3 alchemy
+        reorg 2 {
+          log 0xc0 Ping(uint256) 7
+          mine 3
+        }
+        ",
+    );
+    let chain = script.chain();
+    let start = async || RpcServer::start(chain.clone()).await.unwrap();
+    let endpoints = [start().await, start().await];
+    let stage = Stage {
+        chain: &chain,
+        endpoints: &endpoints,
+    };
+    script.play_at_once(stage).unwrap();
+    assert_eq!((chain.head().number, endpoints[1].view().lag), (6, 2));
+    assert_eq!(chain.block(4).unwrap().logs.len(), 1);
+    for server in &endpoints {
+        assert_eq!(server.view().log_limits.max_blocks, Some(3));
+        assert_eq!(server.view().log_limits.wording, Wording::Alchemy);
+    }
+    let filter = json!([{ "blockHash": chain.head().hash }]);
+    let url = endpoints[0].http_url();
+    assert!(rpc(&url, "eth_getLogs", filter.clone()).await.is_err());
+    assert!(rpc(&url, "eth_getLogs", filter).await.is_ok());
+}
+
+#[test]
+fn a_step_for_an_endpoint_that_is_not_there_names_its_line() {
+    for text in ["chain 1\nendpoint 2 down", "chain 1\nheal"] {
+        let script = script(text);
+        let error = script.play_at_once(&script.chain()).unwrap_err();
+        assert_eq!(error.line, 2);
+        assert!(
+            error.to_string().contains("there is no endpoint"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_branch_holds_blocks_and_their_content_and_has_an_end() {
+    let error = |text: &str| text.parse::<Script>().unwrap_err().to_string();
+    assert!(error("chain 1\nreorg 1 {\nmine").starts_with("line 2: a branch begins"));
+    assert!(error("chain 1\n}").starts_with("line 2: a branch begins"));
+    assert!(error("chain 1\nreorg 1 {\nreorg 1 {").starts_with("line 3: a branch begins"));
+    assert!(error("chain 1\nreorg 1 {\ndown\n}").starts_with("line 3: 'down' cannot stand"));
+    assert!(error("chain 1\nreorg 1 sideways").contains("keep, late <blocks>"));
+    assert!(error("chain 1\nlog 0xa1 Ping(uint)").contains("is not an event"));
+    assert!(error("chain 1\nfail oddly").contains("logs-of-another-block"));
 }
