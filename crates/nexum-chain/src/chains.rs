@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use futures::future::join_all;
@@ -13,10 +12,11 @@ use nexum_types::ChainId;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ChainError, Feed, WrongChainId, WrongChainIds,
+    ChainError, ChainStats, Feed, WrongChainId, WrongChainIds,
     failure::Failure,
     feed,
     provider::{Node, Provider},
+    reads::Reads,
 };
 
 /// Every configured chain. Clones share the connections and the feeds.
@@ -25,7 +25,8 @@ pub struct Chains(Arc<BTreeMap<ChainId, Chain>>);
 
 struct Chain {
     provider: Arc<Provider>,
-    poll_interval: Duration,
+    reads: Arc<Reads>,
+    settings: ChainSettings,
     feed: Mutex<Option<(Feed, CancellationToken)>>,
 }
 
@@ -57,13 +58,16 @@ impl Chains {
             .map_err(ChainError::HttpClient)?;
         let mut chains = BTreeMap::new();
         for settings in settings {
+            let provider = Arc::new(Provider::new(&settings, &client)?);
             let chain = Chain {
-                provider: Arc::new(Provider::new(&settings, &client)?),
-                poll_interval: settings.poll_interval,
+                reads: Reads::new(Arc::clone(&provider)),
+                provider,
+                settings,
                 feed: Mutex::default(),
             };
-            if chains.insert(settings.id, chain).is_some() {
-                return Err(ChainError::Duplicate(settings.id));
+            let id = chain.settings.id;
+            if chains.insert(id, chain).is_some() {
+                return Err(ChainError::Duplicate(id));
             }
         }
         Ok(Self(Arc::new(chains)))
@@ -75,7 +79,7 @@ impl Chains {
     pub async fn verify(&self) -> Result<(), WrongChainIds> {
         let nodes = self.0.values().flat_map(|Chain { provider, .. }| {
             let nodes = provider.nodes().iter().enumerate();
-            nodes.map(move |(index, node)| (&**provider, index, node))
+            nodes.map(move |(index, node)| (&**provider, index, &**node))
         });
         let checks = nodes.map(|(provider, index, node)| find_wrong_chain(provider, index, node));
         let wrong: Vec<_> = join_all(checks).await.into_iter().flatten().collect();
@@ -95,8 +99,9 @@ impl Chains {
     pub fn feed(&self, chain: ChainId, stop: CancellationToken) -> Result<Feed, ChainError> {
         let Chain {
             provider,
-            poll_interval,
+            settings,
             feed,
+            ..
         } = self.0.get(&chain).ok_or(ChainError::Unknown(chain))?;
         let mut running = feed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((feed, stop)) = &*running
@@ -104,13 +109,19 @@ impl Chains {
         {
             return Ok(feed.clone());
         }
-        let feed = feed::start(Arc::clone(provider), *poll_interval, stop.clone());
+        let feed = feed::start(Arc::clone(provider), settings, &stop);
         *running = Some((feed.clone(), stop));
         Ok(feed)
     }
 
-    pub(crate) fn provider(&self, chain: ChainId) -> Option<&Provider> {
-        self.0.get(&chain).map(|chain| &*chain.provider)
+    /// What the requests of each chain have come to so far, in the order of the chains' ids.
+    #[must_use]
+    pub fn stats(&self) -> Vec<ChainStats> {
+        self.0.values().map(|chain| chain.reads.stats()).collect()
+    }
+
+    pub(crate) fn reads(&self, chain: ChainId) -> Option<&Arc<Reads>> {
+        self.0.get(&chain).map(|chain| &chain.reads)
     }
 }
 

@@ -1,13 +1,26 @@
-//! The ordered stream of canonical blocks of one chain.
+//! The ordered stream of canonical blocks of one chain, with their logs.
 //!
-//! One task follows the head and keeps a ring of the last [`WINDOW`](crate::limits::WINDOW)
-//! canonical blocks. Readers pull: each has its own position, takes blocks from the ring under a
-//! read lock, and asks the node for what is older. The task never waits for a reader.
+//! One task follows the head and keeps a ring of the last canonical blocks; another brings their
+//! logs, asked for by hash, with the filters of all readers in one. Readers pull: each has its
+//! own position, takes blocks from the ring under a read lock, and the past from a shelf that
+//! all of them share. No task ever waits for a reader.
+//!
+//! Invariant: what is further back than reorgs are followed (the window) is read by number; what
+//! is within it comes from the ring, where parent hashes connect every block.
 
-mod ancestor;
+mod backfill;
+mod depth;
+mod fill;
 mod follow;
+mod fork;
+mod interest;
 mod reader;
 mod ring;
+mod shelf;
+mod source;
+mod status;
+mod trail;
+mod width;
 
 use std::{
     fmt,
@@ -15,52 +28,127 @@ use std::{
     time::Duration,
 };
 
-use nexum_types::{Block, BlockNumber, BlockRef};
-use tokio::sync::watch;
+use nexum_manifest::{ChainSettings, OnLag};
+use nexum_types::{Block, BlockNumber, BlockRef, Depth, Log, LogFilter};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{limits, provider::Provider};
+use crate::{failure::Failure, limits::BLOCKS_PER_BATCH, provider::Provider};
+use backfill::Backfill;
+use depth::Tags;
+use interest::Registry;
 pub use reader::FeedReader;
 use ring::Ring;
+use source::Source;
+use status::Counters;
+pub use status::{FeedStatus, Oddities};
 
 /// The feed of one chain. Clones are the same feed.
 #[derive(Clone)]
 pub struct Feed(Arc<Shared>);
 
+/// What one reader wants. Fixed for the reader's life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interest {
+    /// Every block; otherwise only blocks that hold a matching log.
+    pub blocks: bool,
+    /// The logs that match any of these.
+    pub logs: Vec<LogFilter>,
+    /// How sure a block must be.
+    pub depth: Depth,
+    /// What happens where the reader falls behind further than the window.
+    pub on_lag: OnLag,
+    /// Whether logs may come before their block is complete. A wish: they come with the block.
+    pub push: bool,
+}
+
 /// Where a reader begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
-    /// With the block after this one. Where this one is not canonical any more: with the first
-    /// block of the new branch.
-    After(BlockRef),
-    /// With the block of this number.
-    At(BlockNumber),
     /// With the head as it is when the feed first knows it, or now if it knows it already.
     Latest,
+    /// With the block of this number.
+    At(BlockNumber),
+    /// With what comes after this block.
+    After {
+        /// Everything up to and with it is done.
+        block: BlockRef,
+        /// The blocks that were given within the window, oldest first. They may end with
+        /// `block`. Those that are not canonical any more are taken back first.
+        delivered: Vec<BlockRef>,
+    },
 }
 
-/// What a feed delivers. Further kinds join with the events that need them.
+/// What a feed delivers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FeedItem {
-    /// The next canonical block.
-    Block(Arc<Block>),
+    /// A canonical block: each one where blocks are wanted, otherwise those that hold a matching
+    /// log.
+    Block(Arc<FeedBlock>),
+    /// The newest block that this reader was given, and that has not been taken back, has left
+    /// the canonical chain. Newest first, before any block of the new branch.
+    Reverted(BlockRef),
+    /// There is nothing for this reader up to and with this block. Told now and then.
+    Progress(BlockRef),
+    /// The reader had fallen behind, and its interest says to skip: these blocks are passed over.
+    Skipped {
+        /// The first of them.
+        first: BlockNumber,
+        /// The last of them.
+        last: BlockNumber,
+    },
+    /// Blocks that were given have left the chain further back than reorgs are followed, or had
+    /// been called final: the reader cannot tell what to take back. Told once; nothing comes
+    /// after it.
+    BeyondWindow {
+        /// The oldest block that is known to be affected.
+        from: BlockRef,
+    },
 }
 
-/// What the task and the readers share.
+/// A canonical block with its logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedBlock {
+    /// The block.
+    pub block: Block,
+    /// Its logs, in their order: those that the reader wants, and perhaps others that another
+    /// reader does.
+    pub logs: Arc<[Log]>,
+}
+
+/// What the tasks and the readers share.
 struct Shared {
-    provider: Arc<Provider>,
+    source: Source,
+    /// How far back a reorg is followed, in blocks.
+    window: u64,
+    poll_interval: Duration,
     ring: RwLock<Ring>,
-    /// The ring's tip. Sent after each change of the ring, never before.
+    /// The ring's tip. Sent after each change of the ring's tail, never before.
     head: watch::Sender<Option<BlockRef>>,
     /// The number of the first head that the feed knew.
     first: OnceLock<BlockNumber>,
+    registry: Arc<Registry>,
+    /// A reader in the ring waits for logs.
+    wanted: Notify,
+    /// Grows whenever blocks of the ring get their logs.
+    filled: watch::Sender<u64>,
+    tags: watch::Sender<Tags>,
+    /// Grows with each reader that waits for blocks to be sure.
+    depths: watch::Sender<u64>,
+    backfill: Backfill,
+    /// Held while the ring grows backwards, so that it is asked for once.
+    extending: tokio::sync::Mutex<()>,
 }
 
+/// How many blocks the ring holds beyond the window, so that a reader that comes from the past
+/// has time to get into it.
+const RING_MARGIN: u64 = 64;
+
 impl Feed {
-    /// A reader of its own. It costs nothing until it is read.
+    /// A reader of its own. It asks for nothing until it is read.
     #[must_use]
-    pub fn reader(&self, from: Position) -> FeedReader {
-        FeedReader::new(Arc::clone(&self.0), from)
+    pub fn reader(&self, from: Position, interest: Interest) -> FeedReader {
+        FeedReader::new(Arc::clone(&self.0), from, interest)
     }
 
     /// The best canonical head known. `None` until the first.
@@ -68,31 +156,70 @@ impl Feed {
     pub fn head(&self) -> Option<BlockRef> {
         *self.0.head.borrow()
     }
+
+    /// How the feed is.
+    #[must_use]
+    pub fn status(&self) -> FeedStatus {
+        let tip = self.0.ring().tip().cloned();
+        FeedStatus {
+            head: tip.as_ref().map(Block::block_ref),
+            head_timestamp_ms: tip.map(|tip| tip.timestamp_ms),
+            readers: self.0.registry.count(),
+            log_range: self.0.backfill.width(),
+            ..self.0.source.counters.read()
+        }
+    }
 }
 
 impl fmt::Debug for Feed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Feed")
-            .field("chain", &self.0.provider.chain())
+            .field("chain", &self.0.source.chain())
             .field("head", &self.head())
             .finish_non_exhaustive()
     }
 }
 
-/// Starts the task that follows a chain until `stop`.
+/// Starts the tasks that follow a chain until `stop`.
 pub(crate) fn start(
     provider: Arc<Provider>,
-    poll_interval: Duration,
-    stop: CancellationToken,
+    settings: &ChainSettings,
+    stop: &CancellationToken,
 ) -> Feed {
-    let shared = Arc::new(Shared {
+    let source = Source {
         provider,
-        ring: RwLock::new(Ring::new(limits::WINDOW)),
+        counters: Arc::new(Counters::default()),
+        trust_bloom: settings.trust_bloom,
+    };
+    let registry = Arc::new(Registry::new());
+    let window = u64::from(settings.reorg_window.max(1));
+    let backfill = Backfill::new(
+        source.clone(),
+        Arc::clone(&registry),
+        settings.max_log_range,
+        stop.clone(),
+    );
+    let shared = Arc::new(Shared {
+        source,
+        window,
+        poll_interval: settings.poll_interval,
+        ring: RwLock::new(Ring::new((window + RING_MARGIN) as usize)),
         head: watch::Sender::new(None),
         first: OnceLock::new(),
+        registry,
+        wanted: Notify::new(),
+        filled: watch::Sender::new(0),
+        tags: watch::Sender::new(Tags::default()),
+        depths: watch::Sender::new(0),
+        backfill,
+        extending: tokio::sync::Mutex::default(),
     });
-    let follower = follow::Follower::new(Arc::clone(&shared), poll_interval);
-    tokio::spawn(stop.run_until_cancelled_owned(follower.run()));
+    let follower = follow::Follower::new(Arc::clone(&shared));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(follower.run()));
+    let filling = fill::run(Arc::clone(&shared));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(filling));
+    let watching = depth::watch(Arc::clone(&shared));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(watching));
     Feed(shared)
 }
 
@@ -111,11 +238,39 @@ impl Shared {
         let tip = {
             let mut ring = self.ring_mut();
             change(&mut ring);
-            ring.tip().map(|block| block.block_ref())
+            ring.tip().map(Block::block_ref)
         };
         if let Some(tip) = tip {
             self.first.get_or_init(|| tip.number);
         }
         self.head.send_replace(tip);
+    }
+
+    /// Makes the ring reach back to `number`, which is within the window: after a start it holds
+    /// nothing but the head.
+    async fn extend_to(&self, number: BlockNumber) -> Result<(), Failure> {
+        let _extending = self.extending.lock().await;
+        loop {
+            let oldest = self.ring().oldest().map(|oldest| oldest.number);
+            let Some(last) = oldest.and_then(|oldest| oldest.0.checked_sub(1)) else {
+                return Ok(());
+            };
+            if last < number.0 {
+                return Ok(());
+            }
+            let first = number
+                .0
+                .max((last + 1).saturating_sub(BLOCKS_PER_BATCH as u64));
+            let older = self.source.linked_headers(first, last).await?;
+            let mut ring = self.ring_mut();
+            if !ring.push_older(older) {
+                // The chain was reorganised meanwhile, or the node is behind.
+                return Err(Failure::Behind);
+            }
+            if ring.oldest().is_some_and(|oldest| oldest.number.0 > first) {
+                // It is full: the head has moved on, and `number` is in the past by now.
+                return Ok(());
+            }
+        }
     }
 }

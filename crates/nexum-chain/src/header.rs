@@ -1,6 +1,8 @@
-//! From a node's header to a [`Block`]. Only what a block event holds is read.
+//! From a node's header to a [`Block`]. Only what the feed needs is read.
 
-use alloy_primitives::{B256, U64};
+use std::ops::Deref;
+
+use alloy_primitives::{B256, Bloom, U64};
 use nexum_types::{Block, BlockNumber, ChainId};
 use serde::Deserialize;
 
@@ -8,23 +10,57 @@ use crate::failure::Failure;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Header {
+struct RpcHeader {
     number: U64,
     hash: B256,
     parent_hash: B256,
     timestamp: U64,
+    #[serde(default)]
+    logs_bloom: Option<Box<Bloom>>,
+}
+
+/// A block and what its header tells of its logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) block: Block,
+    /// `None` where the node did not tell it: the block may have any log.
+    pub(crate) bloom: Option<Box<Bloom>>,
+}
+
+impl Deref for Header {
+    type Target = Block;
+
+    fn deref(&self) -> &Block {
+        &self.block
+    }
+}
+
+#[cfg(test)]
+impl From<Block> for Header {
+    fn from(block: Block) -> Self {
+        Self { block, bloom: None }
+    }
+}
+
+/// Reads a header or a block with its bloom. `None` where the node answers null: it does not know
+/// the block.
+pub(crate) fn parse_header(chain: ChainId, json: &str) -> Result<Option<Header>, Failure> {
+    let header: Option<RpcHeader> = serde_json::from_str(json).map_err(|_| Failure::Malformed)?;
+    Ok(header.map(|header| Header {
+        block: Block {
+            chain_id: chain,
+            number: BlockNumber(header.number.to()),
+            hash: header.hash,
+            parent_hash: header.parent_hash,
+            timestamp_ms: header.timestamp.to::<u64>().saturating_mul(1000),
+        },
+        bloom: header.logs_bloom,
+    }))
 }
 
 /// Reads a header or a block. `None` where the node answers null: it does not know the block.
 pub(crate) fn parse(chain: ChainId, json: &str) -> Result<Option<Block>, Failure> {
-    let header: Option<Header> = serde_json::from_str(json).map_err(|_| Failure::Malformed)?;
-    Ok(header.map(|header| Block {
-        chain_id: chain,
-        number: BlockNumber(header.number.to()),
-        hash: header.hash,
-        parent_hash: header.parent_hash,
-        timestamp_ms: header.timestamp.to::<u64>().saturating_mul(1000),
-    }))
+    Ok(parse_header(chain, json)?.map(|header| header.block))
 }
 
 #[cfg(test)]
@@ -39,6 +75,17 @@ mod tests {
         );
         let block = parse(ChainId(1), &json).unwrap().unwrap();
         assert_eq!((block.number, block.timestamp_ms), (BlockNumber(16), 2000));
+    }
+
+    #[test]
+    fn the_bloom_is_read_where_it_is_told() {
+        let (hash, bloom) = (B256::repeat_byte(1), Bloom::repeat_byte(3));
+        let fields =
+            format!(r#""number":"0x10","hash":"{hash}","parentHash":"{hash}","timestamp":"0x2""#);
+        let read = |json: String| parse_header(ChainId(1), &json).unwrap().unwrap().bloom;
+        assert_eq!(read(format!("{{{fields}}}")), None);
+        let told = format!(r#"{{{fields},"logsBloom":"{bloom}"}}"#);
+        assert_eq!(read(told), Some(Box::new(bloom)));
     }
 
     #[test]

@@ -15,14 +15,25 @@ mod error;
 mod failure;
 mod feed;
 mod header;
+mod layers;
+mod limited;
+mod logs;
 mod provider;
+mod rate;
+mod reads;
 mod requests;
+mod secrets;
+mod stats;
 mod transport;
+mod weights;
 
 pub use allowlist::{ALLOWED_METHODS, is_allowed};
 pub use chains::Chains;
 pub use error::{ChainError, WrongChainId, WrongChainIds};
-pub use feed::{Feed, FeedItem, FeedReader, Position};
+pub use feed::{Feed, FeedBlock, FeedItem, FeedReader, FeedStatus, Interest, Oddities, Position};
+pub use limited::Limited;
+pub use rate::{OverRate, RateLimiter};
+pub use stats::{ChainStats, EndpointState, EndpointStats, ErrorKind};
 
 /// Limits of this crate. The contract (`wit/nexum-host/chain.wit`) states those that a module
 /// meets.
@@ -33,6 +44,8 @@ pub mod limits {
     pub const MAX_BATCH: usize = 256;
     /// The largest answer that is read from a node, in bytes; a batch's answers count together.
     pub const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
+    /// The most memory that a chain's answers that can't change take, in bytes.
+    pub const MAX_CACHE_BYTES: usize = 16 * 1024 * 1024;
     /// The longest error message of a node that is passed on, in characters.
     pub const MAX_NODE_MESSAGE_CHARS: usize = 512;
     /// How many recent blocks a feed holds, and how far back a reorg is followed.

@@ -1,41 +1,74 @@
-//! The endpoints of one chain as one: asked in order of priority, the next where one fails.
+//! The endpoints of one chain as one: asked in order of priority and health, the next where one
+//! fails.
 
+mod batch;
+mod circuit;
+mod health;
+mod lag;
 mod node;
 
 use std::{
     ops::RangeInclusive,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
-use alloy_json_rpc::{
-    ErrorPayload, Id, Request, RequestPacket, Response, ResponsePacket, ResponsePayload,
-};
-use alloy_primitives::B256;
+use alloy_json_rpc::{Id, Request, SerializedRequest};
+use futures::future::join_all;
 use nexum_manifest::ChainSettings;
-use nexum_types::{Block, BlockNumber, ChainId};
+use nexum_types::{BlockNumber, ChainId};
 use serde_json::value::{RawValue, to_raw_value};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     ChainError,
-    failure::{Failure, Secrets},
+    failure::{Failure, NodeError, limits_rate_of},
     header,
+    secrets::Secrets,
+    stats::{Counter, EndpointStats},
     transport::Transport,
 };
+use health::Standing;
+pub(crate) use health::{Health, Identity};
 pub(crate) use node::Node;
 
-/// A node's own answer: the result, or its error.
-pub(crate) type Answer = Result<Box<RawValue>, ErrorPayload<Box<RawValue>>>;
+/// A node's own answer: the result, or its error, with code and message.
+pub(crate) type Answer<T = Box<RawValue>> = Result<T, NodeError>;
 
 /// A method and its parameters.
 pub(crate) type Question<'a> = (&'a str, Box<RawValue>);
 
+/// The heads of the endpoints are compared this many poll intervals apart, within
+/// [`COMPARED_EVERY`].
+const COMPARED_INTERVALS: u32 = 10;
+/// See [`COMPARED_INTERVALS`].
+const COMPARED_EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30);
+
 /// The endpoints of one chain.
 pub(crate) struct Provider {
     chain: ChainId,
-    /// Most preferred first.
-    nodes: Vec<Node>,
-    last_id: AtomicU64,
+    nodes: Arc<Nodes>,
+    call_deadline: Duration,
+    max_lag: u64,
+    compared_every: Duration,
+    next_comparison: Mutex<Instant>,
+    fallbacks: Counter,
+    /// The number of the last block known to be final, and one more; 0: none is known.
+    finalized: AtomicU64,
     secrets: Secrets,
+}
+
+/// What background probes share with the provider.
+struct Nodes {
+    /// Most preferred first.
+    all: Vec<Arc<Node>>,
+    last_id: AtomicU64,
 }
 
 impl Provider {
@@ -50,22 +83,28 @@ impl Provider {
                     chain,
                     endpoint: endpoint.to_string(),
                 })?;
-            Ok(Node::new(
-                chain,
-                endpoint,
-                transport,
-                settings.request_timeout,
-            ))
+            Ok(Arc::new(Node::new(settings, endpoint, transport)))
         });
-        let nodes: Vec<_> = nodes.collect::<Result<_, ChainError>>()?;
-        if nodes.is_empty() {
+        let all: Vec<_> = nodes.collect::<Result<_, ChainError>>()?;
+        if all.is_empty() {
             return Err(ChainError::NoEndpoint(chain));
         }
         let secrets = Secrets::of(settings.endpoints.iter().map(|endpoint| &endpoint.url));
+        let (least, most) = (*COMPARED_EVERY.start(), *COMPARED_EVERY.end());
+        let compared_every = settings.poll_interval.saturating_mul(COMPARED_INTERVALS);
+        let compared_every = compared_every.clamp(least, most);
         Ok(Self {
             chain,
-            nodes,
-            last_id: AtomicU64::new(0),
+            nodes: Arc::new(Nodes {
+                all,
+                last_id: AtomicU64::new(0),
+            }),
+            call_deadline: settings.call_deadline,
+            max_lag: settings.max_lag_blocks,
+            compared_every,
+            next_comparison: Mutex::new(Instant::now() + compared_every),
+            fallbacks: Counter::default(),
+            finalized: AtomicU64::new(0),
             secrets,
         })
     }
@@ -78,202 +117,240 @@ impl Provider {
         &self.secrets
     }
 
-    pub(crate) fn nodes(&self) -> &[Node] {
-        &self.nodes
+    pub(crate) fn nodes(&self) -> &[Arc<Node>] {
+        &self.nodes.all
     }
 
-    /// The node to use now, of those that are not among `failed`: the most preferred that does not
-    /// rest, or else the one whose rest ends first. `None`: there is no other.
-    pub(crate) fn preferred_but(&self, failed: &[&Node]) -> Option<&Node> {
-        let has_failed = |node: &Node| failed.iter().any(|failed| std::ptr::eq(*failed, node));
-        self.in_order().into_iter().find(|node| !has_failed(node))
+    /// The last block that is known to be final: what is up to it never changes.
+    pub(crate) fn finalized(&self) -> Option<BlockNumber> {
+        let next = self.finalized.load(Ordering::Relaxed);
+        next.checked_sub(1).map(BlockNumber)
     }
 
-    /// True where a node that comes before `node` is well (again). Asks those whose time to be
-    /// asked has come.
-    pub(crate) async fn has_better_than(&self, node: &Node) -> bool {
-        for better in self
-            .nodes
-            .iter()
-            .take_while(|other| !std::ptr::eq(*other, node))
-        {
-            if better.cooling().is_none() && better.ready(self.next_id()).await.is_ok() {
-                return true;
-            }
+    /// A block is final: the answers about it and those before it may be kept from now on.
+    pub(crate) fn note_finalized(&self, number: BlockNumber) {
+        let next = number.0.saturating_add(1);
+        self.finalized.fetch_max(next, Ordering::Relaxed);
+    }
+
+    /// Asks for the last final block.
+    pub(crate) async fn learn_finalized(&self) -> Result<(), Failure> {
+        let params = to_raw_value(&("finalized", false)).map_err(|_| Failure::Malformed)?;
+        let read = |json: Box<RawValue>| header::parse(self.chain, json.get());
+        let answer = self.ask_as(("eth_getBlockByNumber", params), read).await?;
+        if let Some(block) = answer.map_err(|error| Failure::refused(&error))? {
+            self.note_finalized(block.number);
         }
-        false
+        Ok(())
     }
 
-    fn in_order(&self) -> Vec<&Node> {
-        let mut nodes: Vec<_> = self.nodes.iter().filter(|node| node.is_usable()).collect();
-        // Stable: those that are well stay in the order of their priority.
-        nodes.sort_by_key(|node| node.cooling());
-        nodes
+    pub(crate) fn stats(&self) -> (Vec<EndpointStats>, u64) {
+        let endpoints = self.nodes().iter().map(|node| node.stats());
+        (endpoints.collect(), self.fallbacks.get())
+    }
+
+    /// The node to use now, of those that are not among `failed`: the most preferred that is well,
+    /// or else one that lags, or else the one whose rest ends first. `None`: there is no other.
+    pub(crate) fn preferred_but(&self, failed: &[&Node]) -> Option<&Node> {
+        self.tend();
+        let has_failed = |node: &Node| failed.iter().any(|failed| std::ptr::eq(*failed, node));
+        self.ranked()
+            .into_iter()
+            .map(|(_, node)| &**node)
+            .find(|node| !has_failed(node))
+    }
+
+    /// True where a node that comes before `node` is well (again).
+    pub(crate) async fn has_better_than(&self, node: &Node) -> bool {
+        match self.preferred_but(&[]) {
+            Some(better) if !std::ptr::eq(better, node) => {
+                better.cooling().is_none() && better.ready(self.next_id()).await.is_ok()
+            }
+            _ => false,
+        }
+    }
+
+    /// Those that may be used, in the order of use.
+    fn ranked(&self) -> Vec<(Standing, &Arc<Node>)> {
+        let standing = |node: &'_ _| Node::standing(node);
+        let mut ranked: Vec<_> = self
+            .nodes()
+            .iter()
+            .filter_map(|node| Some((standing(node)?, node)))
+            .collect();
+        // Stable: those that are equally well stay in the order of their priority.
+        ranked.sort_by_key(|(standing, _)| *standing);
+        ranked
     }
 
     pub(crate) fn next_id(&self) -> Id {
-        Id::Number(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
+        self.nodes.next_id()
     }
 
-    fn request(&self, (method, params): Question<'_>) -> Request<Box<RawValue>> {
-        Request::new(method.to_owned(), self.next_id(), params)
+    /// Asks one question and reads the answer. Where it cannot be read, the endpoint has failed,
+    /// and the next one is asked. Bounded by the chain's `call_deadline`.
+    pub(crate) async fn ask_as<T: Send>(
+        &self,
+        question: Question<'_>,
+        read: impl Fn(Box<RawValue>) -> Result<T, Failure> + Sync,
+    ) -> Result<Answer<T>, Failure> {
+        let answers = self.gather(vec![question], |_, json| read(json)).await?;
+        answers
+            .into_iter()
+            .next()
+            .unwrap_or(Err(Failure::Malformed))
     }
 
-    /// Sends a packet to the first node that answers. An answer is final, even an error.
-    async fn send(&self, packet: &RequestPacket) -> Result<ResponsePacket, Failure> {
-        let mut last = Failure::NoEndpoint;
-        for node in self.in_order() {
-            let ready = node.ready(self.next_id()).await;
-            let sent = match ready {
-                Ok(()) => node.send(packet.clone()).await,
-                Err(failure) => Err(failure),
-            };
-            match sent {
-                Err(failure) if failure.is_endpoints_own() => last = failure,
-                sent => return sent,
-            }
-        }
-        Err(last)
-    }
-
-    /// Asks one question.
-    pub(crate) async fn ask(&self, question: Question<'_>) -> Result<Answer, Failure> {
-        let request = self
-            .request(question)
-            .serialize()
-            .map_err(|_| Failure::Malformed)?;
-        match self.send(&RequestPacket::Single(request)).await? {
-            ResponsePacket::Single(response) => Ok(response.payload.try_into_success()),
-            ResponsePacket::Batch(_) => Err(Failure::Malformed),
-        }
-    }
-
-    /// Asks several questions in one packet. The answers have the order of the questions; one
-    /// that the node left out is a failure of its own.
+    /// Asks several questions, in as few messages as the endpoint takes. The answers have the
+    /// order of the questions. Bounded by the chain's `call_deadline`. The outer error means that
+    /// none was answered.
     pub(crate) async fn ask_all(
         &self,
         questions: Vec<Question<'_>>,
     ) -> Result<Vec<Result<Answer, Failure>>, Failure> {
+        self.ask_all_as(questions, |_, json| Ok(json)).await
+    }
+
+    /// Asks several questions and reads each answer, with the index of its question. Where one
+    /// cannot be read, the endpoint has failed, and the next one is asked for it.
+    pub(crate) async fn ask_all_as<T: Send>(
+        &self,
+        questions: Vec<Question<'_>>,
+        read: impl Fn(usize, Box<RawValue>) -> Result<T, Failure> + Sync,
+    ) -> Result<Vec<Result<Answer<T>, Failure>>, Failure> {
+        let answers = self.gather(questions, read).await?;
+        match answers.first() {
+            Some(Err(failure)) if answers.iter().all(Result::is_err) => Err(failure.clone()),
+            _ => Ok(answers),
+        }
+    }
+
+    /// Asks node after node for what has no answer yet. A node's answer is final, even an error,
+    /// but for a rate limit.
+    async fn gather<T: Send>(
+        &self,
+        questions: Vec<Question<'_>>,
+        read: impl Fn(usize, Box<RawValue>) -> Result<T, Failure> + Sync,
+    ) -> Result<Vec<Result<Answer<T>, Failure>>, Failure> {
+        self.tend();
+        let deadline = Instant::now() + self.call_deadline;
         let requests = questions
             .into_iter()
-            .map(|question| self.request(question).serialize());
-        let requests: Vec<_> = requests
-            .collect::<Result<_, _>>()
-            .map_err(|_| Failure::Malformed)?;
-        if requests.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids: Vec<Id> = requests
-            .iter()
-            .map(|request| request.id().clone())
-            .collect();
-        let answers = match self.send(&RequestPacket::Batch(requests)).await? {
-            ResponsePacket::Batch(answers) => answers,
-            ResponsePacket::Single(answer) => {
-                // The node refused the batch as a whole.
-                let payload = answer.payload;
-                return match payload.as_error() {
-                    Some(error) => Ok(vec![Ok(Err(error.clone())); ids.len()]),
-                    None => Err(Failure::Malformed),
-                };
+            .map(|question| self.request(question))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut found: Vec<Option<Result<Answer<T>, Failure>>> = Vec::new();
+        found.resize_with(requests.len(), || None);
+        let mut last = Failure::NoEndpoint;
+        let mut asked_before = false;
+        for (standing, node) in self.ranked() {
+            let open: Vec<usize> = (0..found.len()).filter(|i| found[*i].is_none()).collect();
+            if open.is_empty() {
+                break;
             }
+            if matches!(standing, Standing::Spared(_)) {
+                if let (false, Some(failure)) = (asked_before, node.health().last_failure()) {
+                    last = failure;
+                }
+                continue;
+            }
+            if std::mem::replace(&mut asked_before, true) {
+                self.fallbacks.add(1);
+            }
+            let mut slots: batch::Slots = vec![None; requests.len()];
+            let asking = batch::ask(node, &requests, &open, &mut slots, deadline);
+            let ended = timeout_at(deadline, asking)
+                .await
+                .unwrap_or(Err(Failure::Timeout(self.call_deadline)));
+            for (index, slot) in slots.into_iter().enumerate() {
+                let read = match slot {
+                    None => continue,
+                    Some(Ok(Ok(json))) => read(index, json).map(Ok),
+                    Some(Ok(Err(error)))
+                        if limits_rate_of(requests[index].method(), error.code) =>
+                    {
+                        Err(Failure::refused(&error))
+                    }
+                    Some(Ok(Err(error))) => Ok(Err(error)),
+                    Some(Err(failure)) => Err(failure),
+                };
+                match read {
+                    Err(failure) if failure.is_endpoints_own() => last = node.failed(failure),
+                    read => found[index] = Some(read),
+                }
+            }
+            match ended {
+                Ok(()) => {}
+                Err(failure) if failure.is_endpoints_own() => last = failure,
+                Err(failure) => {
+                    last = failure;
+                    break;
+                }
+            }
+            if Instant::now() >= deadline {
+                break;
+            }
+        }
+        let or_last = |answer: Option<_>| answer.unwrap_or_else(|| Err(last.clone()));
+        Ok(found.into_iter().map(or_last).collect())
+    }
+
+    fn request(&self, (method, params): Question<'_>) -> Result<SerializedRequest, Failure> {
+        Request::new(method.to_owned(), self.next_id(), params)
+            .serialize()
+            .map_err(|_| Failure::Malformed)
+    }
+
+    /// Starts what keeps the endpoints' health known: probes of those that have been left, and
+    /// from time to time a comparison of the heads. All of it goes on in the background.
+    fn tend(&self) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
         };
-        Ok(in_order_of(&ids, answers))
-    }
-
-    /// The head as the node sees it now.
-    pub(crate) async fn latest(&self) -> Result<Block, Failure> {
-        let answer = self
-            .ask(("eth_getBlockByNumber", params(&("latest", false))?))
-            .await?;
-        self.block(answer)?.ok_or(Failure::Malformed)
-    }
-
-    /// The block of that hash, on whatever branch. `None`: the node does not know it.
-    pub(crate) async fn block_by_hash(&self, hash: B256) -> Result<Option<Block>, Failure> {
-        let answer = self
-            .ask(("eth_getBlockByHash", params(&(hash, false))?))
-            .await?;
-        match self.block(answer)? {
-            Some(block) if block.hash != hash => Err(Failure::Malformed),
-            block => Ok(block),
+        for node in self.nodes() {
+            if node.health().begin_probe(self.call_deadline) {
+                let (node, id) = (Arc::clone(node), self.next_id());
+                runtime.spawn(async move { node.probe(id).await });
+            }
+        }
+        if self.nodes().len() > 1 && self.comparison_is_due() {
+            let (nodes, max_lag) = (Arc::clone(&self.nodes), self.max_lag);
+            runtime.spawn(async move { nodes.compare_heads(max_lag).await });
         }
     }
 
-    /// The canonical blocks of these numbers, in one packet. `None`: the node does not know it.
-    pub(crate) async fn blocks(
-        &self,
-        numbers: RangeInclusive<u64>,
-    ) -> Result<Vec<Option<Block>>, Failure> {
-        let question = |number: u64| {
-            let params = params(&(format!("{number:#x}"), false))?;
-            Ok(("eth_getBlockByNumber", params))
-        };
-        let questions = numbers
-            .clone()
-            .map(question)
-            .collect::<Result<_, Failure>>()?;
-        let answers = self.ask_all(questions).await?;
-        let blocks = numbers
-            .zip(answers)
-            .map(|(number, answer)| match self.block(answer?)? {
-                Some(block) if block.number != BlockNumber(number) => Err(Failure::Malformed),
-                block => Ok(block),
-            });
-        blocks.collect()
-    }
-
-    fn block(&self, answer: Answer) -> Result<Option<Block>, Failure> {
-        let json = answer.map_err(|error| Failure::Node(error.code))?;
-        header::parse(self.chain, json.get())
+    fn comparison_is_due(&self) -> bool {
+        let now = Instant::now();
+        let mut next = self
+            .next_comparison
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let due = *next <= now;
+        if due {
+            *next = now + self.compared_every;
+        }
+        due
     }
 }
 
-fn params<T: serde::Serialize>(params: &T) -> Result<Box<RawValue>, Failure> {
-    to_raw_value(params).map_err(|_| Failure::Malformed)
-}
-
-/// Sorts answers by the ids that were asked; a node may answer in any order. Of two answers with
-/// one id the first counts.
-fn in_order_of(ids: &[Id], answers: Vec<Response>) -> Vec<Result<Answer, Failure>> {
-    let mut by_id = std::collections::HashMap::with_capacity(answers.len());
-    for answer in answers {
-        by_id.entry(answer.id).or_insert(answer.payload);
+impl Nodes {
+    fn next_id(&self) -> Id {
+        Id::Number(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
     }
-    let take = |id| by_id.remove(id).ok_or(Failure::Malformed);
-    ids.iter()
-        .map(take)
-        .map(|found| found.map(ResponsePayload::try_into_success))
-        .collect()
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_are_matched_by_id_whatever_their_order() {
-        let answer = |id, json: &str| {
-            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},{json}}}"#);
-            serde_json::from_str::<Response>(&text).unwrap()
-        };
-        let answers = vec![
-            answer(3, r#""result":null"#),
-            answer(1, r#""result":"0x1""#),
-            answer(1, r#""result":"again""#),
-            answer(9, r#""result":"unasked""#),
-            answer(4, r#""error":{"code":-32000,"message":"no"}"#),
-        ];
-        let sorted = in_order_of(&[1, 2, 3, 4].map(Id::Number), answers);
-        let text = |index: usize| sorted[index].as_ref().unwrap().as_ref().unwrap().get();
-        assert_eq!((text(0), text(2)), ("\"0x1\"", "null"));
-        assert!(
-            matches!(sorted[1], Err(Failure::Malformed)),
-            "left out by the node"
-        );
-        assert_eq!(
-            sorted[3].as_ref().unwrap().as_ref().unwrap_err().code,
-            -32000
-        );
+    /// Asks all that are not resting for their heads, at the same time.
+    async fn compare_heads(&self, max_lag: u64) {
+        let asked = self.all.iter().filter(|node| {
+            let standing = node.standing();
+            matches!(standing, Some(Standing::Well | Standing::Lagging))
+        });
+        let heads = asked.map(|node| async move {
+            let head = node.latest(self.next_id()).await.ok()?;
+            Some((node, (head, node.health().is_lagging())))
+        });
+        let heads: Vec<_> = join_all(heads).await.into_iter().flatten().collect();
+        let (nodes, heads): (Vec<_>, Vec<_>) = heads.into_iter().unzip();
+        for (node, (lag, lagging)) in nodes.into_iter().zip(lag::compare(&heads, max_lag)) {
+            node.health().compared(lag, lagging);
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! Modules' reads: what may be asked, and how the answers come back.
 
+use std::sync::Arc;
+
 use nexum_types::{BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest, RpcResult};
 use serde_json::value::RawValue;
 
 use crate::{
     Chains, allowlist, failure,
     limits::{MAX_BATCH, MAX_PARAMS_BYTES},
-    provider::{Answer, Provider},
+    reads::{Reads, lost},
 };
 
 /// The JSON-RPC code of a method that does not exist, or not for the asker.
@@ -17,10 +19,12 @@ const INVALID_PARAMS: i32 = -32602;
 impl ChainRpc for Chains {
     fn request<'a>(&'a self, chain: ChainId, request: &'a RpcRequest) -> BoxFuture<'a, RpcResult> {
         Box::pin(async move {
-            let provider = self.configured(chain)?;
-            let params = check(request)?;
-            let answer = provider.ask((&request.method, params)).await;
-            result(provider, answer)
+            let reads = self.configured(chain)?;
+            let read = (request.method.as_str(), check(request)?);
+            let answer = reads.answer(&[read]).await.pop();
+            answer
+                .unwrap_or_else(|| Err(lost()))
+                .map(|answer| answer.to_string())
         })
     }
 
@@ -30,7 +34,7 @@ impl ChainRpc for Chains {
         requests: &'a [RpcRequest],
     ) -> BoxFuture<'a, Result<Vec<RpcResult>, HostError>> {
         Box::pin(async move {
-            let provider = self.configured(chain)?;
+            let reads = self.configured(chain)?;
             if requests.len() > MAX_BATCH {
                 let message = format!(
                     "a batch has at most {MAX_BATCH} requests, not {}",
@@ -38,27 +42,25 @@ impl ChainRpc for Chains {
                 );
                 return Err(error(HostErrorKind::InvalidInput, message));
             }
-            // What is refused here is answered here; the rest goes out as one packet.
-            let mut questions = Vec::with_capacity(requests.len());
+            // What is refused here is answered here; the rest goes out together.
+            let mut allowed = Vec::with_capacity(requests.len());
             let refused: Vec<Option<HostError>> = requests
                 .iter()
                 .map(|request| match check(request) {
                     Ok(params) => {
-                        questions.push((request.method.as_str(), params));
+                        allowed.push((request.method.as_str(), params));
                         None
                     }
                     Err(refused) => Some(refused),
                 })
                 .collect();
-            let answers = provider.ask_all(questions).await;
-            let answers = answers.map_err(|failure| failure.to_host_error(chain))?;
-            let mut answers = answers.into_iter();
+            let mut answers = reads.answer(&allowed).await.into_iter();
             let results = refused.into_iter().map(|refused| match refused {
                 Some(refused) => Err(refused),
-                None => {
-                    let answer = answers.next().unwrap_or(Err(failure::Failure::Malformed));
-                    result(provider, answer)
-                }
+                None => answers
+                    .next()
+                    .unwrap_or_else(|| Err(lost()))
+                    .map(|answer| answer.to_string()),
             });
             Ok(results.collect())
         })
@@ -66,8 +68,8 @@ impl ChainRpc for Chains {
 }
 
 impl Chains {
-    fn configured(&self, chain: ChainId) -> Result<&Provider, HostError> {
-        self.provider(chain).ok_or_else(|| {
+    fn configured(&self, chain: ChainId) -> Result<&Arc<Reads>, HostError> {
+        self.reads(chain).ok_or_else(|| {
             error(
                 HostErrorKind::Unsupported,
                 format!("chain {chain} is not configured"),
@@ -96,14 +98,6 @@ fn check(request: &RpcRequest) -> Result<Box<RawValue>, HostError> {
     match RawValue::from_string(params.clone()) {
         Ok(json) if json.get().trim_start().starts_with(['[', '{']) => Ok(json),
         _ => invalid("params must be the text of a JSON array or object".to_owned()),
-    }
-}
-
-fn result(provider: &Provider, answer: Result<Answer, failure::Failure>) -> RpcResult {
-    match answer {
-        Ok(Ok(json)) => Ok(json.get().to_owned()),
-        Ok(Err(error)) => Err(failure::node_error(&error, provider.secrets())),
-        Err(failure) => Err(failure.to_host_error(provider.chain())),
     }
 }
 

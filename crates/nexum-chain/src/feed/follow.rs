@@ -3,15 +3,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nexum_types::{Block, BlockNumber};
+use nexum_types::BlockNumber;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Shared;
+use super::{Shared, source::are_linked};
 use crate::{
     backoff::Backoff,
     failure::Failure,
-    header,
-    limits::{BLOCKS_PER_BATCH, WINDOW},
+    header::{self, Header},
+    limits::BLOCKS_PER_BATCH,
     provider::{Node, Provider},
 };
 
@@ -35,15 +35,11 @@ const RETURN_INTERVAL: Duration = Duration::from_secs(5);
 /// Keeps the ring of one chain.
 pub(super) struct Follower {
     shared: Arc<Shared>,
-    poll_interval: Duration,
 }
 
 impl Follower {
-    pub(super) fn new(shared: Arc<Shared>, poll_interval: Duration) -> Self {
-        Self {
-            shared,
-            poll_interval,
-        }
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
     }
 
     /// Follows for ever: round after round, every endpoint gets its turn before any gets a second.
@@ -82,12 +78,12 @@ impl Follower {
     async fn follow_polled(&self, node: &Node) -> Result<(), Failure> {
         let mut last_return = Instant::now();
         loop {
-            let head = self.provider().latest().await?;
+            let head = self.shared.source.latest().await?;
             self.catch_up(head).await?;
             if self.may_return(node, &mut last_return).await {
                 return Ok(());
             }
-            sleep(self.poll_interval).await;
+            sleep(self.shared.poll_interval).await;
             // Another endpoint has answered for this one: it may be able to announce.
             let preferred = self.provider().preferred_but(&[]);
             if preferred.is_none_or(|preferred| !std::ptr::eq(preferred, node)) {
@@ -101,9 +97,10 @@ impl Follower {
         node.ready(self.provider().next_id()).await?;
         let mut heads = node.subscribe_heads(self.provider().next_id()).await?;
         // What came while there was no subscription.
-        let head = node.latest(self.provider().next_id()).await?;
+        let head = self.shared.source.latest().await?;
         self.catch_up(head).await?;
         let silence = self
+            .shared
             .poll_interval
             .saturating_mul(SILENT_INTERVALS)
             .min(LONGEST_SILENCE);
@@ -114,7 +111,7 @@ impl Follower {
             match timeout(patience, heads.newest()).await {
                 Ok(announced) => {
                     let announced = announced.map_err(|failure| node.failed(failure))?;
-                    let announced = header::parse(self.provider().chain(), &announced);
+                    let announced = header::parse_header(self.provider().chain(), &announced);
                     let malformed = || node.failed(Failure::Malformed);
                     let head = announced.ok().flatten().ok_or_else(malformed)?;
                     self.catch_up(head).await?;
@@ -123,6 +120,7 @@ impl Follower {
                 Err(_) if last_head.elapsed() >= silence => {
                     let head = node.latest(self.provider().next_id()).await?;
                     if !self.shared.ring().has(head.number, &head.hash) {
+                        self.shared.source.counters.oddities.stalls.one_more();
                         return Err(node.failed(Failure::Stalled));
                     }
                     last_head = Instant::now();
@@ -145,24 +143,28 @@ impl Follower {
 
     /// Brings the ring up to `head`, whatever lies between. A node behind a load balancer may not
     /// know what another has announced: it is given some time.
-    async fn catch_up(&self, mut head: Block) -> Result<(), Failure> {
+    async fn catch_up(&self, mut head: Header) -> Result<(), Failure> {
         let mut wait = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         loop {
             match self.advance(head).await {
                 Err(Failure::Behind) if wait.attempts() < BEHIND_RETRIES => {
                     sleep(wait.next_delay()).await;
-                    head = self.provider().latest().await?;
+                    head = self.shared.source.latest().await?;
                 }
                 done => return done,
             }
         }
     }
 
-    async fn advance(&self, head: Block) -> Result<(), Failure> {
+    async fn advance(&self, head: Header) -> Result<(), Failure> {
+        let oddities = &self.shared.source.counters.oddities;
         let Some(tip) = self.tip() else {
             self.shared.update(|ring| ring.push(head));
             return Ok(());
         };
+        if head.number < tip {
+            oddities.backwards_heads.one_more();
+        }
         if self.shared.ring().has(head.number, &head.hash) {
             // Known: an older view of the same chain, or the same head once more.
             return Ok(());
@@ -174,22 +176,26 @@ impl Follower {
         if head.number <= tip.next() {
             return self.switch_to(head).await;
         }
+        oddities.gaps.one_more();
         self.fill_to(head.number, tip).await
     }
 
-    /// Asks for the blocks after `tip` up to `head`. Those that would fall out of the ring again
-    /// are left to the readers that need them.
+    /// Asks for the blocks after `tip` up to `head`. Those that would fall out of the window
+    /// again are left to the readers that need them.
     async fn fill_to(&self, head: BlockNumber, tip: BlockNumber) -> Result<(), Failure> {
-        let window = head.0.saturating_sub(WINDOW as u64 - 1);
+        let oddities = &self.shared.source.counters.oddities;
+        let window = (head.0 + 1).saturating_sub(self.shared.window);
         let mut next = tip.next().0.max(window);
         while next <= head.0 {
             let last = head.0.min(next + BLOCKS_PER_BATCH as u64 - 1);
-            let blocks = self.provider().blocks(next..=last).await?;
+            let blocks = self.shared.source.headers(next..=last).await?;
             let known: Vec<_> = blocks.into_iter().map_while(|block| block).collect();
             let Some(first) = known.first() else {
+                oddities.null_blocks.one_more();
                 return Err(Failure::Behind);
             };
             if !are_linked(&known) {
+                oddities.unlinked_blocks.one_more();
                 return Err(Failure::Behind);
             }
             // Beyond the window nothing has to connect: the ring starts over.
@@ -208,7 +214,7 @@ impl Follower {
 
     /// Makes `head` the tip: goes back along its ancestors to one that the ring has, and puts the
     /// branch in the place of what was after it. Readers see all of it or nothing.
-    async fn switch_to(&self, head: Block) -> Result<(), Failure> {
+    async fn switch_to(&self, head: Header) -> Result<(), Failure> {
         let mut branch = vec![head];
         // The branch grows towards its root, and perhaps beyond the fork.
         loop {
@@ -221,7 +227,7 @@ impl Follower {
                         .oldest()
                         .is_none_or(|oldest| root.number <= oldest.number)
             };
-            if connects || branch.len() >= WINDOW {
+            if connects || branch.len() as u64 >= self.shared.window {
                 break;
             }
             let ancestors = self.ancestors(root, branch.len() > 1).await?;
@@ -239,10 +245,22 @@ impl Follower {
         let depth = self
             .tip()
             .map_or(0, |tip| (tip.0 + 1).saturating_sub(branch[0].number.0));
-        tracing::info!(
-            chain = %self.provider().chain(), depth, from = %branch[0].number,
-            "the chain has been reorganised",
-        );
+        let chain = self.provider().chain();
+        tracing::info!(%chain, depth, from = %branch[0].number, "the chain has been reorganised");
+        self.shared.source.counters.reorg(depth);
+        let root = &branch[0];
+        let parent = BlockNumber(root.number.0.saturating_sub(1));
+        let connects = self.shared.ring().has(parent, &root.parent_hash);
+        if depth > self.shared.window {
+            tracing::error!(
+                %chain, depth, window = self.shared.window,
+                "the reorg is deeper than they are followed",
+            );
+        }
+        if depth > self.shared.window || !connects {
+            // It may have changed what had been read by number.
+            self.shared.backfill.clear();
+        }
         self.shared.update(|ring| ring.replace_tail(branch));
         Ok(())
     }
@@ -250,11 +268,11 @@ impl Follower {
     /// At least one ancestor of `block`, newest first. Most reorgs are one block deep; further
     /// back (`deep`) several are asked for together by number, as long as the node's canonical
     /// chain is still the branch that is walked.
-    async fn ancestors(&self, block: &Block, deep: bool) -> Result<Vec<Block>, Failure> {
-        let mut ancestors: Vec<Block> = Vec::new();
+    async fn ancestors(&self, block: &Header, deep: bool) -> Result<Vec<Header>, Failure> {
+        let mut ancestors: Vec<Header> = Vec::new();
         if deep && let Some(parent) = block.number.0.checked_sub(1) {
             let oldest = parent.saturating_sub(ANCESTORS_PER_BATCH - 1);
-            let blocks = self.provider().blocks(oldest..=parent).await?;
+            let blocks = self.shared.source.headers(oldest..=parent).await?;
             let mut wanted = block.parent_hash;
             for ancestor in blocks.into_iter().rev().map_while(|known| known) {
                 if ancestor.hash != wanted {
@@ -265,24 +283,20 @@ impl Follower {
             }
         }
         if ancestors.is_empty() {
-            let parent = self.provider().block_by_hash(block.parent_hash).await?;
+            let parent = self.shared.source.header_by_hash(block.parent_hash).await?;
+            if parent.is_none() {
+                self.shared.source.counters.oddities.null_blocks.one_more();
+            }
             ancestors.push(parent.ok_or(Failure::Behind)?);
         }
         Ok(ancestors)
     }
 
     fn provider(&self) -> &Provider {
-        &self.shared.provider
+        &self.shared.source.provider
     }
 
     fn tip(&self) -> Option<BlockNumber> {
         self.shared.ring().tip().map(|tip| tip.number)
     }
-}
-
-/// True where each block is the parent of the next.
-pub(super) fn are_linked(blocks: &[Block]) -> bool {
-    blocks
-        .windows(2)
-        .all(|pair| pair[0].hash == pair[1].parent_hash)
 }

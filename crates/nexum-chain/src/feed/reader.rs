@@ -3,92 +3,140 @@
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use nexum_types::{Block, BlockNumber, BlockRef};
+use nexum_manifest::OnLag;
+use nexum_types::{Block, BlockNumber, BlockRef, Depth, LogFilter};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
-    FeedItem, Position, Shared,
-    ancestor::{self, Trail},
-    follow::are_linked,
+    FeedBlock, FeedItem, Interest, Position, Shared,
+    backfill::{Run, Segment},
+    depth::Tags,
+    fork::{self, Fork},
+    interest::Registration,
+    trail::{Given, Standing, Trail},
 };
-use crate::{
-    backoff::Backoff,
-    failure::Failure,
-    limits::{BLOCKS_PER_BATCH, WINDOW},
-};
+use crate::{backoff::Backoff, failure::Failure};
 
 /// After this many questions in a row without a block, a reader says so in the log.
 const RETRIES_BEFORE_WARNING: u32 = 6;
+/// After this many blocks of the ring without a log, a reader says how far it has come.
+const QUIET_BLOCKS: u64 = 64;
 
 /// Reads a feed from its own position on, at its own pace.
 ///
 /// Holds a bounded number of blocks, however far it is behind.
 pub struct FeedReader {
     shared: Arc<Shared>,
+    blocks: bool,
+    filters: Arc<[LogFilter]>,
+    depth: Depth,
+    on_lag: OnLag,
+    registration: Registration,
     head: watch::Receiver<Option<BlockRef>>,
-    place: Place,
-    /// Blocks after the place that are older than the ring, in order.
-    fetched: VecDeque<Arc<Block>>,
-    /// What the node is being asked. Kept here, so that nothing is lost when `next` is dropped.
+    filled: watch::Receiver<u64>,
+    tags: watch::Receiver<Tags>,
+    /// The next block to look at. `None`: the first head that the feed gets to know.
+    next: Option<BlockNumber>,
+    trail: Trail,
+    /// True once the trail is known to be canonical, as of the beginning.
+    is_verified: bool,
+    /// True once the reader has been within the window: what it lacks after that is a lag.
+    has_caught_up: bool,
+    has_stopped: bool,
+    /// What has been found out and not been told yet.
+    outbox: VecDeque<FeedItem>,
+    segment: Option<Arc<Segment>>,
+    run: Option<Arc<Run>>,
+    /// What is being asked. Kept here, so that nothing is lost when `next` is dropped.
     pending: Option<BoxFuture<'static, Answered>>,
     wait: Backoff,
-}
-
-/// Where the reader stands.
-enum Place {
-    /// Before the first head that the feed gets to know.
-    BeforeFirst,
-    /// Before the block of this number, whatever it is.
-    Before(BlockNumber),
-    /// After these blocks.
-    After(Trail),
+    /// How many blocks of the ring have been passed over since anything was told.
+    quiet: u64,
 }
 
 /// What can be done without waiting.
 enum Step {
-    Deliver(Arc<Block>),
-    /// Nothing until the head moves.
+    Tell(FeedItem),
+    /// Something has changed: look again.
+    Again,
+    /// Nothing until there is news.
     Wait,
-    /// Ask the node for these numbers, both included.
-    Fetch(BlockNumber, BlockNumber),
-    /// The ring shows where the branch came from.
-    GoBack(BlockRef),
-    /// Only the node can tell where the branch came from.
-    FindAncestor,
+    Ask(Question),
+    /// Nothing, ever.
+    Stop,
 }
 
-/// What the node answered.
+#[derive(Clone, Copy)]
+enum Question {
+    /// Where the trail left the chain.
+    Fork,
+    /// That the ring reaches back to this block.
+    Ring(BlockNumber),
+    /// The segment that has the first of these, up to the second.
+    Segment(BlockNumber, BlockNumber),
+    /// The same of a run.
+    Run(BlockNumber, BlockNumber),
+}
+
 enum Answered {
-    Blocks(Result<Vec<Block>, Failure>),
-    Ancestor(Result<Option<BlockRef>, Failure>),
+    Fork(Result<Fork, Failure>),
+    Ring(Result<(), Failure>),
+    Segment(Result<Arc<Segment>, Failure>),
+    Run(Result<Arc<Run>, Failure>),
 }
 
 impl FeedReader {
-    pub(super) fn new(shared: Arc<Shared>, from: Position) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, from: Position, interest: Interest) -> Self {
+        let Interest {
+            blocks,
+            logs,
+            depth,
+            on_lag,
+            push: _,
+        } = interest;
+        let filters: Arc<[LogFilter]> = logs.into();
+        let registration = shared.registry.register(Arc::clone(&filters), depth);
+        if matches!(depth, Depth::Safe | Depth::Finalized) {
+            shared.depths.send_modify(|readers| *readers += 1);
+        }
         let head = shared.head.subscribe();
-        let place = match from {
-            Position::After(block) => Place::After(Trail::new(block)),
-            Position::At(number) => Place::Before(number),
-            Position::Latest => match *head.borrow() {
-                Some(head) => Place::Before(head.number),
-                None => Place::BeforeFirst,
-            },
+        let mut trail = Trail::new(shared.window);
+        let next = match from {
+            Position::After { block, delivered } => {
+                trail = Trail::after(shared.window, block, &delivered);
+                Some(block.number.next())
+            }
+            Position::At(number) => Some(number),
+            Position::Latest => head.borrow().map(|head| head.number),
         };
-        let wait = Backoff::new(Duration::from_millis(50), Duration::from_secs(10));
         Self {
-            shared,
+            blocks,
+            filters,
+            depth,
+            on_lag,
+            registration,
+            filled: shared.filled.subscribe(),
+            tags: shared.tags.subscribe(),
             head,
-            place,
-            fetched: VecDeque::new(),
+            next,
+            is_verified: trail.last().is_none(),
+            has_caught_up: trail.last().is_some(),
+            has_stopped: false,
+            trail,
+            outbox: VecDeque::new(),
+            segment: None,
+            run: None,
             pending: None,
-            wait,
+            wait: Backoff::new(Duration::from_millis(50), Duration::from_secs(10)),
+            quiet: 0,
+            shared,
         }
     }
 
     /// The next item, once there is one; it never ends.
     ///
-    /// Cancel-safe: dropping the future loses nothing, and what the node is being asked goes on
-    /// with the next call.
+    /// Cancel-safe: dropping the future loses nothing, and what is being asked goes on with the
+    /// next call.
     pub async fn next(&mut self) -> FeedItem {
         loop {
             if let Some(pending) = &mut self.pending {
@@ -98,184 +146,352 @@ impl FeedReader {
                 continue;
             }
             match self.step() {
-                Step::Deliver(block) => return self.deliver(block),
-                Step::Wait => {
-                    if self.head.changed().await.is_err() {
-                        // The sender lives as long as this reader's share of it.
-                        std::future::pending::<()>().await;
-                    }
-                }
-                Step::Fetch(first, last) => self.pending = Some(self.fetch(first, last)),
-                Step::GoBack(ancestor) => self.go_back(ancestor),
-                Step::FindAncestor => self.pending = self.find_ancestor(),
+                Step::Tell(item) => return item,
+                Step::Again => {}
+                Step::Wait => self.news().await,
+                Step::Ask(question) => self.pending = Some(self.ask(question)),
+                Step::Stop => std::future::pending().await,
             }
+        }
+    }
+
+    /// Waits for whatever could let the reader go on. The senders live as long as its share.
+    async fn news(&mut self) {
+        let (has_filters, has_tags) = (
+            !self.filters.is_empty(),
+            matches!(self.depth, Depth::Safe | Depth::Finalized),
+        );
+        tokio::select! {
+            _ = self.head.changed() => {}
+            _ = self.filled.changed(), if has_filters => {}
+            _ = self.tags.changed(), if has_tags => {}
         }
     }
 
     fn step(&mut self) -> Step {
-        if let Some(block) = self.fetched.pop_front() {
-            return Step::Deliver(block);
+        if let Some(item) = self.outbox.pop_front() {
+            return Step::Tell(item);
         }
-        // Before the ring is looked at: a change after this line wakes the reader.
+        if self.has_stopped {
+            return Step::Stop;
+        }
+        // Before the ring is looked at: a change after these lines wakes the reader.
         self.head.borrow_and_update();
-        if matches!(self.place, Place::BeforeFirst)
-            && let Some(first) = self.shared.first.get()
-        {
-            self.place = Place::Before(*first);
-        }
-        let ring = self.shared.ring();
+        self.filled.borrow_and_update();
+        let tags = *self.tags.borrow_and_update();
+        let shared = Arc::clone(&self.shared);
+        let Some(next) = self.next.or_else(|| shared.first.get().copied()) else {
+            return Step::Wait;
+        };
+        self.next = Some(next);
+        let ring = shared.ring();
         let (Some(oldest), Some(tip)) = (ring.oldest(), ring.tip()) else {
             return Step::Wait;
         };
-        let next = match &self.place {
-            Place::BeforeFirst => return Step::Wait,
-            Place::Before(number) => *number,
-            Place::After(trail) => {
-                let last = trail.last();
-                if trail.is_contradicted_by(&ring) {
-                    return trail
-                        .newest_in(&ring)
-                        .map_or(Step::FindAncestor, Step::GoBack);
-                }
-                let next = last.number.next();
-                if next == oldest.number && oldest.parent_hash != last.hash {
-                    return Step::FindAncestor;
-                }
-                next
+        match self.trail.standing(&ring) {
+            Standing::Canonical => {}
+            Standing::ForkedAfter(block) => {
+                self.go_back(Some(block), block.number.next());
+                return Step::Again;
             }
-        };
-        if next > tip.number {
+            Standing::ForkedBefore => return Step::Ask(Question::Fork),
+        }
+        let newest = tags.newest(self.depth, tip.number);
+        let Some(newest) = newest.filter(|newest| next <= *newest) else {
+            if next >= oldest.number {
+                self.registration.want(next);
+            } else {
+                self.registration.want_nothing();
+            }
             return Step::Wait;
-        }
-        match ring.get(next) {
-            Some(block) => Step::Deliver(Arc::clone(block)),
-            None => {
-                let last = next.0.saturating_add(BLOCKS_PER_BATCH as u64 - 1);
-                Step::Fetch(
-                    next,
-                    BlockNumber(last.min(oldest.number.0.saturating_sub(1))),
-                )
-            }
-        }
-    }
-
-    fn deliver(&mut self, block: Arc<Block>) -> FeedItem {
-        match &mut self.place {
-            Place::After(trail) => trail.push(block.block_ref()),
-            place => *place = Place::After(Trail::new(block.block_ref())),
-        }
-        self.wait.reset();
-        FeedItem::Block(block)
-    }
-
-    fn fetch(&mut self, first: BlockNumber, last: BlockNumber) -> BoxFuture<'static, Answered> {
-        let (shared, delay) = (Arc::clone(&self.shared), self.delay());
-        Box::pin(async move {
-            sleep(delay).await;
-            let blocks = shared.provider.blocks(first.0..=last.0).await;
-            Answered::Blocks(blocks.map(|blocks| blocks.into_iter().map_while(|b| b).collect()))
-        })
-    }
-
-    fn find_ancestor(&mut self) -> Option<BoxFuture<'static, Answered>> {
-        let Place::After(trail) = &self.place else {
-            return None;
         };
-        let (shared, trail, delay) = (Arc::clone(&self.shared), trail.clone(), self.delay());
-        Some(Box::pin(async move {
-            sleep(delay).await;
-            Answered::Ancestor(ancestor::find(&shared.provider, &trail).await)
-        }))
+        if let Some(entry) = ring.get(next) {
+            if !self.is_followed_by(&entry.header) {
+                return Step::Ask(Question::Fork);
+            }
+            (self.is_verified, self.has_caught_up) = (true, true);
+            if self.filters.is_empty() {
+                return self.pass(Arc::clone(entry.plain()));
+            }
+            self.registration.want(next);
+            return match entry.with_logs(self.registration.needs) {
+                Some(block) => self.pass(block),
+                None => {
+                    shared.wanted.notify_one();
+                    Step::Wait
+                }
+            };
+        }
+        let window_start = (tip.number.0 + 1).saturating_sub(shared.window);
+        drop(ring);
+        if next.0 >= window_start {
+            return Step::Ask(Question::Ring(next));
+        }
+        self.registration.want_nothing();
+        if !self.is_verified {
+            return Step::Ask(Question::Fork);
+        }
+        let lag = newest.0 - next.0;
+        if self.on_lag == OnLag::Skip && self.has_caught_up && lag >= shared.window {
+            return self.skip_to(next, newest);
+        }
+        let limit = newest.min(BlockNumber(window_start - 1));
+        if self.blocks {
+            self.next_of_run(next, limit)
+        } else {
+            self.next_of_segment(next, limit)
+        }
     }
 
-    /// None for the first question since the last delivery, and longer for each further one: a
-    /// node that contradicts itself is not asked in a tight loop.
-    fn delay(&mut self) -> Duration {
-        let delay = self.wait.next_delay();
-        if self.wait.attempts() == 1 {
-            Duration::ZERO
-        } else {
-            delay
+    /// Tells a block that is next, or passes over it.
+    fn pass(&mut self, block: Arc<FeedBlock>) -> Step {
+        let block_ref = block.block.block_ref();
+        self.next = Some(block_ref.number.next());
+        self.wait.reset();
+        if self.blocks || self.is_wanted(&block) {
+            self.quiet = 0;
+            self.trail.push(block_ref, Given::Yes);
+            return Step::Tell(FeedItem::Block(block));
         }
+        self.trail.push(block_ref, Given::No);
+        self.quiet += 1;
+        if self.quiet < QUIET_BLOCKS {
+            return Step::Again;
+        }
+        self.quiet = 0;
+        Step::Tell(FeedItem::Progress(block_ref))
+    }
+
+    fn is_wanted(&self, block: &FeedBlock) -> bool {
+        let is_wanted = |log| self.filters.iter().any(|filter| filter.matches(log));
+        block.logs.iter().any(is_wanted)
+    }
+
+    /// Of the past, only what holds wanted logs.
+    fn next_of_segment(&mut self, next: BlockNumber, limit: BlockNumber) -> Step {
+        let Some(segment) = self.segment.clone().filter(|segment| has(segment, next)) else {
+            return Step::Ask(Question::Segment(next, limit));
+        };
+        let from = segment
+            .blocks
+            .partition_point(|block| block.block.number < next);
+        let wanted = segment.blocks[from..]
+            .iter()
+            .find(|block| self.is_wanted(block));
+        match wanted {
+            Some(block) if block.block.number <= limit => return self.pass(Arc::clone(block)),
+            Some(_) => return Step::Wait,
+            // Asked for by a reader that is content with less sure blocks.
+            None if segment.end.number > limit => return Step::Wait,
+            None => {}
+        }
+        self.segment = None;
+        self.next = Some(segment.end.number.next());
+        self.wait.reset();
+        self.quiet = 0;
+        self.trail.push(segment.end, Given::No);
+        Step::Tell(FeedItem::Progress(segment.end))
+    }
+
+    /// Of the past, every block.
+    fn next_of_run(&mut self, next: BlockNumber, limit: BlockNumber) -> Step {
+        let run = self.run.clone();
+        let Some(block) = run.as_ref().and_then(|run| run.get(next)) else {
+            return Step::Ask(Question::Run(next, limit));
+        };
+        if !self.is_followed_by(&block.block) {
+            self.forget(next);
+            return Step::Ask(Question::Fork);
+        }
+        if self.filters.is_empty() {
+            return self.pass(Arc::clone(block));
+        }
+        let Some(segment) = self.segment.clone().filter(|segment| has(segment, next)) else {
+            return Step::Ask(Question::Segment(next, limit));
+        };
+        match segment.get(next) {
+            Some(with_logs) if with_logs.block.hash == block.block.hash => {
+                self.pass(Arc::clone(with_logs))
+            }
+            // Two nodes that are not of one mind: both are asked again.
+            Some(_) => {
+                self.forget(next);
+                self.note_retry(&Failure::Behind);
+                Step::Ask(Question::Segment(next, limit))
+            }
+            None => self.pass(Arc::clone(block)),
+        }
+    }
+
+    fn skip_to(&mut self, first: BlockNumber, newest: BlockNumber) -> Step {
+        let last = BlockNumber(newest.0 - 1);
+        tracing::warn!(
+            chain = %self.shared.source.chain(), %first, %last,
+            "a reader has fallen behind and skips these blocks, as its subscriptions say",
+        );
+        self.next = Some(newest);
+        // All of it is further back than reorgs are followed.
+        self.trail.go_back_to(None);
+        Step::Tell(FeedItem::Skipped { first, last })
+    }
+
+    fn ask(&mut self, question: Question) -> BoxFuture<'static, Answered> {
+        let (shared, delay) = (Arc::clone(&self.shared), self.delay());
+        let (trail, needs) = (&self.trail, self.registration.needs);
+        match question {
+            Question::Fork => {
+                let trail = trail.clone();
+                Box::pin(async move {
+                    sleep(delay).await;
+                    Answered::Fork(fork::find(&shared.source, &trail, shared.window).await)
+                })
+            }
+            Question::Ring(number) => Box::pin(async move {
+                sleep(delay).await;
+                Answered::Ring(shared.extend_to(number).await)
+            }),
+            Question::Segment(number, limit) => Box::pin(async move {
+                sleep(delay).await;
+                match shared.backfill.segment(number.0, limit.0, needs).await {
+                    Ok(answered) => Answered::Segment(answered),
+                    // Whoever fetched it was stopped, and with it the feed.
+                    Err(_) => std::future::pending().await,
+                }
+            }),
+            Question::Run(number, limit) => Box::pin(async move {
+                sleep(delay).await;
+                match shared.backfill.run(number.0, limit.0).await {
+                    Ok(answered) => Answered::Run(answered),
+                    Err(_) => std::future::pending().await,
+                }
+            }),
+        }
+    }
+
+    /// None for the first question since the last block, and longer for each further one: a node
+    /// that contradicts itself is not asked in a tight loop.
+    fn delay(&mut self) -> Duration {
+        // A block may take four: the fork, the ring, a run and a segment.
+        if self.wait.attempts() < 4 {
+            self.wait.next_delay();
+            return Duration::ZERO;
+        }
+        self.wait.next_delay()
     }
 
     fn take(&mut self, answered: Answered) {
-        let chain = self.shared.provider.chain();
         match answered {
-            Answered::Blocks(Ok(blocks)) => {
-                let connects = blocks
-                    .first()
-                    .is_some_and(|first| self.is_followed_by(first));
-                if connects && are_linked(&blocks) {
-                    self.fetched = blocks.into_iter().map(Arc::new).collect();
-                } else if !blocks.is_empty() && !connects {
-                    self.pending = self.find_ancestor();
-                }
-                // Otherwise the node is behind, or was reorganised meanwhile: asked again.
-                if self.fetched.is_empty() && self.pending.is_none() {
-                    self.note_retry(&Failure::Behind);
-                }
-            }
-            Answered::Ancestor(Ok(Some(ancestor))) => self.go_back(ancestor),
-            Answered::Ancestor(Ok(None)) => {
-                let Place::After(trail) = &self.place else {
-                    return;
-                };
-                let last = trail.last();
-                let from = BlockNumber(last.number.0.saturating_sub(WINDOW as u64));
-                tracing::warn!(
-                    %chain, block = %last.number, hash = %last.hash, %from,
-                    "the node does not know where this block's branch came from; \
-                     the blocks of the window are delivered again",
-                );
-                self.place = Place::Before(from);
-            }
-            Answered::Blocks(Err(failure)) | Answered::Ancestor(Err(failure)) => {
-                self.note_retry(&failure);
-            }
+            Answered::Fork(Ok(fork)) => self.take_fork(fork),
+            Answered::Segment(Ok(segment)) => self.segment = Some(segment),
+            Answered::Run(Ok(run)) => self.run = Some(run),
+            Answered::Ring(Ok(())) => {}
+            Answered::Fork(Err(failure))
+            | Answered::Ring(Err(failure))
+            | Answered::Segment(Err(failure))
+            | Answered::Run(Err(failure)) => self.note_retry(&failure),
         }
+    }
+
+    fn take_fork(&mut self, fork: Fork) {
+        let (Some(last), Some(oldest)) = (self.trail.last(), self.trail.oldest()) else {
+            return;
+        };
+        match fork {
+            Fork::After(block) if block == last => self.is_verified = true,
+            Fork::After(block) => self.go_back(Some(block), block.number.next()),
+            Fork::Older(block) if last.number.0 - block.number.0 <= self.shared.window => {
+                self.go_back(None, block.number.next());
+                if !self.has_stopped {
+                    self.trail.push(block, Given::No);
+                }
+            }
+            Fork::Unknown if !self.trail.is_whole() => {
+                // Nothing of the window is left that was given: all of it is looked at again.
+                let first = if self.blocks {
+                    oldest.number
+                } else {
+                    self.trail.window_start()
+                };
+                self.go_back(None, first);
+            }
+            Fork::Older(_) | Fork::Unknown => self.stop(oldest),
+        }
+    }
+
+    /// Takes back what was given after `block`, and goes on with `next`.
+    fn go_back(&mut self, block: Option<BlockRef>, next: BlockNumber) {
+        let from = self.trail.last();
+        let gone = self.trail.go_back_to(block.map(|block| block.number));
+        if let (Some(oldest), true) = (gone.last(), self.depth != Depth::Head) {
+            return self.stop(*oldest);
+        }
+        tracing::info!(
+            chain = %self.shared.source.chain(), from = ?from.map(|from| from.number.0),
+            next = %next, taken_back = gone.len(),
+            "blocks a reader has been over left the chain; going on with the new branch",
+        );
+        self.outbox.extend(gone.into_iter().map(FeedItem::Reverted));
+        self.next = Some(next);
+        (self.segment, self.run) = (None, None);
+        (self.is_verified, self.quiet) = (true, 0);
+    }
+
+    fn stop(&mut self, from: BlockRef) {
+        tracing::error!(
+            chain = %self.shared.source.chain(), block = %from.number, hash = %from.hash,
+            window = self.shared.window,
+            "delivered blocks left the chain further back than reorgs are followed, or had been \
+             called sure; the reader stands still until its position is reset",
+        );
+        self.has_stopped = true;
+        self.registration.want_nothing();
+        self.shared.source.counters.reader_stopped();
+        self.outbox.push_back(FeedItem::BeyondWindow { from });
+    }
+
+    fn forget(&mut self, number: BlockNumber) {
+        self.shared
+            .source
+            .counters
+            .oddities
+            .unlinked_blocks
+            .one_more();
+        self.shared.backfill.forget(number);
+        (self.segment, self.run) = (None, None);
     }
 
     /// One failure is nothing; a node that keeps failing to tell the past stops this reader, and
     /// the operator has to know.
     fn note_retry(&self, failure: &Failure) {
-        let chain = self.shared.provider.chain();
+        let chain = self.shared.source.chain();
+        let next = self.next.map(|next| next.0);
         if self.wait.attempts() == RETRIES_BEFORE_WARNING {
             tracing::warn!(
-                %chain, %failure, after = ?self.last(),
+                %chain, %failure, ?next,
                 "older blocks do not come; does an endpoint still have them? Asking on",
             );
         } else {
-            tracing::debug!(%chain, %failure, "older blocks are asked for again");
+            tracing::debug!(%chain, %failure, ?next, "older blocks are asked for again");
         }
     }
 
+    /// False where it is the block after the last one and not its child.
     fn is_followed_by(&self, block: &Block) -> bool {
-        match &self.place {
-            Place::After(trail) => trail.last().hash == block.parent_hash,
-            Place::Before(number) => *number == block.number,
-            Place::BeforeFirst => false,
-        }
+        self.trail
+            .last()
+            .is_none_or(|last| last.number.next() != block.number || last.hash == block.parent_hash)
     }
+}
 
-    fn last(&self) -> Option<BlockRef> {
-        match &self.place {
-            Place::After(trail) => Some(trail.last()),
-            Place::BeforeFirst | Place::Before(_) => None,
-        }
-    }
+fn has(segment: &Segment, number: BlockNumber) -> bool {
+    use super::shelf::Stretch;
+    segment.first() <= number.0 && number <= segment.end.number
+}
 
-    fn go_back(&mut self, ancestor: BlockRef) {
-        let Place::After(trail) = &mut self.place else {
-            return;
-        };
-        if trail.last() != ancestor {
-            tracing::info!(
-                chain = %self.shared.provider.chain(),
-                from = %trail.last().number, to = %ancestor.number,
-                "delivered blocks left the chain; going on with the new branch",
-            );
-            trail.go_back_to(ancestor);
+impl Drop for FeedReader {
+    fn drop(&mut self) {
+        if self.has_stopped {
+            self.shared.source.counters.stopped_reader_left();
         }
     }
 }
@@ -283,9 +499,9 @@ impl FeedReader {
 impl fmt::Debug for FeedReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FeedReader")
-            .field("chain", &self.shared.provider.chain())
-            .field("last", &self.last())
-            .field("fetched", &self.fetched.len())
+            .field("chain", &self.shared.source.chain())
+            .field("next", &self.next)
+            .field("last", &self.trail.last())
             .finish_non_exhaustive()
     }
 }

@@ -1,81 +1,72 @@
-//! One endpoint: whether it may be used, and when it may be tried again.
+//! One endpoint: its stack, its chain id, and what only one endpoint can be asked.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use alloy_json_rpc::{Id, Request, RequestPacket, ResponsePacket};
-use alloy_primitives::U64;
-use nexum_manifest::Endpoint;
+use nexum_manifest::{ChainSettings, Endpoint};
 use nexum_types::{Block, ChainId};
 use serde_json::value::RawValue;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
+use tower::Service;
 
+use super::health::{Health, Standing};
 use crate::{
-    backoff::Backoff,
     failure::Failure,
     header,
-    transport::{HeadSubscription, Transport},
+    layers::{self, Call, Stack},
+    rate::RateLimiter,
+    stats::EndpointStats,
+    transport::{HeadSubscription, LogSubscription, Transport},
+    weights,
 };
-
-/// How long a node that failed comes after those that did not: from here, doubling, up to
-/// [`LONGEST_REST`].
-const SHORTEST_REST: Duration = Duration::from_millis(250);
-/// See [`SHORTEST_REST`].
-const LONGEST_REST: Duration = Duration::from_secs(15);
 
 /// One endpoint of one chain.
 pub(crate) struct Node {
     chain: ChainId,
     endpoint: Endpoint,
     transport: Transport,
+    stack: Stack,
+    health: Arc<Health>,
+    limiter: Option<Arc<RateLimiter>>,
     request_timeout: Duration,
-    health: Mutex<Health>,
-    /// Held while the chain id is asked, so that it is asked once.
-    checking: tokio::sync::Mutex<()>,
-}
-
-struct Health {
-    identity: Identity,
-    rest: Backoff,
-    rests_until: Option<Instant>,
-    /// How often it has failed, and how the last time.
-    failures: u64,
-    last_failure: Option<Failure>,
-}
-
-/// What is known of the chain behind the endpoint. Asked anew after each failure: another node
-/// may have taken the address.
-#[derive(Clone, Copy)]
-enum Identity {
-    Unknown,
-    Confirmed,
-    /// Serves another chain: never used again.
-    Wrong(ChainId),
+    call_deadline: Duration,
+    /// The most requests of one batch that the endpoint is known to take.
+    max_batch: AtomicUsize,
 }
 
 impl Node {
-    pub(crate) fn new(
-        chain: ChainId,
-        endpoint: &Endpoint,
-        transport: Transport,
-        request_timeout: Duration,
-    ) -> Self {
-        let health = Health {
-            identity: Identity::Unknown,
-            rest: Backoff::new(SHORTEST_REST, LONGEST_REST),
-            rests_until: None,
-            failures: 0,
-            last_failure: None,
-        };
+    pub(super) fn new(settings: &ChainSettings, endpoint: &Endpoint, transport: Transport) -> Self {
+        let ChainSettings {
+            id: chain,
+            request_timeout,
+            ..
+        } = *settings;
+        let health = Health::new(chain, endpoint, transport.clone(), request_timeout);
+        let health = Arc::new(health);
+        let limiter = endpoint.rate.map(RateLimiter::new).map(Arc::new);
+        let stack = layers::stack(
+            transport.clone(),
+            &health,
+            limiter.clone(),
+            request_timeout,
+            settings.max_retries,
+        );
         Self {
             chain,
             endpoint: endpoint.clone(),
             transport,
+            stack,
+            health,
+            limiter,
             request_timeout,
-            health: Mutex::new(health),
-            checking: tokio::sync::Mutex::default(),
+            call_deadline: settings.call_deadline,
+            max_batch: AtomicUsize::new(endpoint.max_batch.max(1)),
         }
     }
 
@@ -84,8 +75,13 @@ impl Node {
         &self.endpoint
     }
 
-    pub(crate) fn is_usable(&self) -> bool {
-        !matches!(self.health().identity, Identity::Wrong(_))
+    pub(super) fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// `None`: never used again.
+    pub(super) fn standing(&self) -> Option<Standing> {
+        self.health.standing()
     }
 
     /// True where the node announces heads by itself.
@@ -93,69 +89,48 @@ impl Node {
         matches!(self.transport, Transport::Ws(_))
     }
 
-    /// Until when the node rests after a failure, if it does.
+    /// Until when the node rests after failures, if it does.
     pub(crate) fn cooling(&self) -> Option<Instant> {
-        self.health()
-            .rests_until
-            .filter(|until| *until > Instant::now())
+        match self.standing()? {
+            Standing::Well | Standing::Lagging => None,
+            Standing::Resting(until) | Standing::Spared(until) => Some(until),
+        }
+    }
+
+    /// The most requests of one batch.
+    pub(super) fn max_batch(&self) -> usize {
+        self.max_batch.load(Ordering::Relaxed)
+    }
+
+    /// The endpoint takes no more than this.
+    pub(super) fn lower_max_batch(&self, most: usize) {
+        let before = self.max_batch.fetch_min(most, Ordering::Relaxed);
+        if most < before {
+            tracing::info!(
+                chain = %self.chain, endpoint = %self.endpoint, max_batch = most,
+                "the endpoint refuses longer batches; set max_batch to spare it the attempts",
+            );
+        }
     }
 
     /// Makes sure that the node is there and serves the chain.
     pub(crate) async fn ready(&self, id: Id) -> Result<(), Failure> {
-        let known = |identity| match identity {
-            Identity::Confirmed => Some(Ok(())),
-            Identity::Wrong(answered) => Some(Err(Failure::WrongChain(answered))),
-            Identity::Unknown => None,
-        };
-        let failures = {
-            let health = self.health();
-            if let Some(known) = known(health.identity) {
-                return known;
-            }
-            health.failures
-        };
-        let _checking = self.checking.lock().await;
-        {
-            let health = self.health();
-            if let Some(known) = known(health.identity) {
-                return known;
-            }
-            // Whoever held the lock has asked in vain: those who waited do not ask one by one.
-            if let Some(failure) = health
-                .last_failure
-                .clone()
-                .filter(|_| health.failures > failures)
-            {
-                return Err(failure);
-            }
-        }
-        let answered = self.ask_chain_id(id).await?;
-        if answered == self.chain {
-            self.health().identity = Identity::Confirmed;
-            return Ok(());
-        }
-        self.health().identity = Identity::Wrong(answered);
-        self.transport.disconnect();
-        tracing::error!(
-            chain = %self.chain, endpoint = %self.endpoint, %answered,
-            "the endpoint serves another chain and is not used any more; correct its URL",
-        );
-        Err(Failure::WrongChain(answered))
-    }
-
-    async fn ask_chain_id(&self, id: Id) -> Result<ChainId, Failure> {
-        let answer = self.ask("eth_chainId", id, &[]).await?;
-        let parsed = serde_json::from_str::<U64>(answer.get());
-        parsed
-            .map(|id| ChainId(id.to()))
-            .map_err(|_| self.failed(Failure::Malformed))
+        let mut stack = self.stack.clone();
+        let send = |call| stack.call(call);
+        layers::identify(&self.health, id, self.deadline(), send).await
     }
 
     /// The head as this node sees it now.
     pub(crate) async fn latest(&self, id: Id) -> Result<Block, Failure> {
         let params = [serde_json::json!("latest"), serde_json::json!(false)];
         let answer = self.ask("eth_getBlockByNumber", id, &params).await?;
-        header::parse(self.chain, answer.get())?.ok_or(Failure::Malformed)
+        let head = header::parse(self.chain, answer.get()).and_then(|head| {
+            // Every chain has a head.
+            head.ok_or(Failure::Malformed)
+        });
+        let head = head.map_err(|failure| self.failed(failure))?;
+        self.health.saw(head.number);
+        Ok(head)
     }
 
     async fn ask(
@@ -164,82 +139,105 @@ impl Node {
         id: Id,
         params: &[serde_json::Value],
     ) -> Result<Box<RawValue>, Failure> {
-        let request = Request::new(method, id, params).serialize();
+        let request = Request::new(method, id.clone(), params).serialize();
         let request = request.map_err(|_| Failure::Malformed)?;
-        match self.send(RequestPacket::Single(request)).await? {
-            ResponsePacket::Single(response) => response
+        let packet = RequestPacket::Single(request);
+        match self.send(packet, self.deadline()).await? {
+            ResponsePacket::Single(response) if response.id == id => response
                 .payload
                 .try_into_success()
-                .map_err(|error| Failure::Node(error.code)),
-            ResponsePacket::Batch(_) => Err(Failure::Malformed),
+                .map_err(|error| Failure::refused(&error)),
+            _ => Err(self.failed(Failure::Malformed)),
         }
     }
 
-    /// Sends a packet, within the time allowed, and takes note of how it went.
-    pub(crate) async fn send(&self, packet: RequestPacket) -> Result<ResponsePacket, Failure> {
-        self.within(self.transport.send(packet)).await
+    /// Sends a packet through the stack.
+    pub(super) async fn send(
+        &self,
+        packet: RequestPacket,
+        deadline: Instant,
+    ) -> Result<ResponsePacket, Failure> {
+        // A clone is as good: no layer waits in `poll_ready`.
+        self.stack.clone().call(Call::new(packet, deadline)).await
     }
 
     /// Subscribes to the node's heads. Only where it [announces](Self::announces) them.
     pub(crate) async fn subscribe_heads(&self, id: Id) -> Result<HeadSubscription, Failure> {
-        match &self.transport {
-            Transport::Ws(ws) => self.within(ws.subscribe_heads(id)).await,
-            Transport::Http(_) => Err(Failure::Malformed),
-        }
+        let Transport::Ws(ws) = &self.transport else {
+            return Err(Failure::Malformed);
+        };
+        self.subscribing(ws.subscribe_heads(id)).await
     }
 
-    async fn within<T>(
+    /// Subscribes to the logs that pass `filter`, an object as `eth_subscribe("logs")` takes it.
+    /// Only where the node [announces](Self::announces).
+    pub(crate) async fn subscribe_logs<F: serde::Serialize + Sync>(
         &self,
-        exchange: impl Future<Output = Result<T, Failure>>,
+        id: Id,
+        filter: &F,
+    ) -> Result<LogSubscription, Failure> {
+        let Transport::Ws(ws) = &self.transport else {
+            return Err(Failure::Malformed);
+        };
+        self.subscribing(ws.subscribe_logs(id, filter)).await
+    }
+
+    /// What the stack does for a request, for one whose answer is not a packet. Not retried: the
+    /// feed does that, on the next endpoint.
+    async fn subscribing<T>(
+        &self,
+        subscribing: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        match timeout(self.request_timeout, exchange).await {
-            Ok(Ok(answer)) => {
-                let mut health = self.health();
-                health.rest.reset();
-                health.rests_until = None;
-                Ok(answer)
+        if let Some(limiter) = &self.limiter {
+            let turn = limiter.acquire(weights::of("eth_subscribe"), self.deadline());
+            turn.await.map_err(|_| Failure::OverRate)?;
+        }
+        self.health.counters().requests.add(1);
+        let until = Instant::now() + self.request_timeout;
+        match timeout_at(until, subscribing).await {
+            Ok(Ok(subscription)) => {
+                self.health.succeeded();
+                Ok(subscription)
             }
             Ok(Err(failure)) => Err(self.failed(failure)),
             Err(_) => Err(self.failed(Failure::Timeout(self.request_timeout))),
         }
     }
 
-    /// Takes note of a failure, and answers it back.
+    /// Takes note of a failure that the stack cannot see, and answers it back.
     pub(crate) fn failed(&self, failure: Failure) -> Failure {
-        if !failure.is_endpoints_own() {
-            return failure;
-        }
-        // One slow answer does not mean that the connection is dead; its keepalive finds out.
-        if !matches!(
-            failure,
-            Failure::Timeout(_) | Failure::Node(_) | Failure::Status(_)
-        ) {
-            self.transport.disconnect();
-        }
-        let mut health = self.health();
-        health.failures += 1;
-        health.last_failure = Some(failure.clone());
-        if matches!(health.identity, Identity::Confirmed) {
-            health.identity = Identity::Unknown;
-        }
-        // Those who fail together count as one.
-        if health
-            .rests_until
-            .is_none_or(|until| until <= Instant::now())
-        {
-            let rest = health.rest.next_delay();
-            health.rests_until = Some(Instant::now() + rest);
-            drop(health);
-            tracing::warn!(
-                chain = %self.chain, endpoint = %self.endpoint, %failure,
-                "the endpoint failed; the next one is asked, if there is one",
-            );
-        }
-        failure
+        self.health.blame(failure)
     }
 
-    fn health(&self) -> MutexGuard<'_, Health> {
-        // Health is plain values: a panic while it is held leaves it whole.
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Tries a node that has been left. How it goes is noted on the way.
+    pub(super) async fn probe(&self, id: Id) {
+        if let Err(failure) = self.latest(id).await {
+            tracing::debug!(
+                chain = %self.chain, endpoint = %self.endpoint, %failure,
+                "the endpoint is not well yet",
+            );
+        }
+    }
+
+    pub(super) fn stats(&self) -> EndpointStats {
+        let (state, head, lag) = self.health.state_for_stats();
+        let counters = self.health.counters();
+        let last_error = self.health.last_failure();
+        EndpointStats {
+            endpoint: self.endpoint.to_string(),
+            state,
+            head,
+            lag,
+            requests: counters.requests.get(),
+            retries: counters.retries.get(),
+            rate_limit_waits: counters.rate_limit_waits.get(),
+            errors: counters.errors(),
+            last_error: last_error.and_then(|failure| crate::ErrorKind::of(&failure)),
+            max_batch: self.max_batch(),
+        }
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.call_deadline
     }
 }

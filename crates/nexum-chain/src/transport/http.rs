@@ -7,10 +7,11 @@ use alloy_json_rpc::{RequestPacket, ResponsePacket};
 use reqwest::{Client, header};
 use url::Url;
 
-use super::io_kind;
+use super::{io_kind, retry_after};
 use crate::{failure::Failure, limits};
 
 /// One HTTP endpoint. Connections are pooled by the shared client.
+#[derive(Clone)]
 pub(crate) struct HttpTransport {
     client: Client,
     url: Url,
@@ -29,6 +30,8 @@ impl HttpTransport {
             .body(body);
         let mut response = request.send().await.map_err(|error| lost(&error))?;
         let status = response.status();
+        let wait = response.headers().get(header::RETRY_AFTER);
+        let retry_after = retry_after(wait.map(header::HeaderValue::as_bytes));
         let announced = response.content_length().unwrap_or_default();
         if announced > limits::MAX_RESPONSE_BYTES as u64 {
             return Err(Failure::TooLarge);
@@ -40,12 +43,13 @@ impl HttpTransport {
             }
             body.extend_from_slice(&chunk);
         }
+        let code = status.as_u16();
         match serde_json::from_slice(&body) {
             Ok(packet) if status.is_success() => Ok(packet),
-            // Some nodes answer a JSON-RPC error with a status of their own. Too many requests
-            // stays what it is, so that another endpoint is asked.
-            Ok(packet) if status.as_u16() != 429 && is_error(&packet) => Ok(packet),
-            _ if !status.is_success() => Err(Failure::Status(status.as_u16())),
+            // Some nodes give a JSON-RPC error the status that the JSON-RPC over HTTP draft has for
+            // it. Any other status speaks of the endpoint, whatever its body says.
+            Ok(packet) if matches!(code, 400 | 404 | 500) && is_error(&packet) => Ok(packet),
+            _ if !status.is_success() => Err(Failure::Status { code, retry_after }),
             _ => Err(Failure::Malformed),
         }
     }

@@ -3,159 +3,239 @@
 //! The connection is made when it is first needed. When it is lost, whoever uses it is told;
 //! it never comes back behind their backs, since the chain id must be asked again first.
 //!
-//! alloy's pubsub frontend sends the requests of a packet as frames of their own, one after the
-//! other without waiting in between: on a WebSocket a batch is pipelined, not one frame.
+//! Written here rather than taken from alloy, whose client sends the requests of a batch as
+//! frames of their own, and writes whole messages to the log.
 
-use std::sync::{Mutex, PoisonError};
+mod connection;
+mod pending;
 
-use alloy_json_rpc::{Id, Request, RequestPacket, ResponsePacket, RpcError};
-use alloy_primitives::B256;
-use alloy_pubsub::{ConnectionHandle, PubSubConnect, PubSubFrontend, RawSubscription};
-use alloy_transport::{TransportError, TransportErrorKind, TransportResult};
-use alloy_transport_ws::{WebSocketConfig, WsConnect};
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use std::{
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use alloy_json_rpc::{Id, Request, RequestPacket, ResponsePacket};
+use alloy_primitives::hex;
+use alloy_transport::Authorization;
+use tokio::sync::{mpsc, watch};
+use tokio_tungstenite::{
+    connect_async_with_config,
+    tungstenite::{
+        self,
+        client::IntoClientRequest,
+        handshake::client::Request as Handshake,
+        http::{HeaderValue, header},
+        protocol::WebSocketConfig,
+    },
+};
 use url::Url;
 
-use super::io_kind;
+use super::{io_kind, retry_after};
 use crate::{failure::Failure, limits};
+use connection::{Connection, Subscribed};
+use pending::Sink;
 
-/// One WebSocket endpoint.
-pub(crate) struct WsTransport {
-    connect: WsConnect,
+/// How many announced logs wait to be taken. A reader that lets more wait loses the
+/// subscription, and learns that it has.
+const LOGS_WAITING: usize = 1024;
+
+/// One WebSocket endpoint. Clones share the connection.
+#[derive(Clone)]
+pub(crate) struct WsTransport(Arc<Endpoint>);
+
+struct Endpoint {
+    url: Url,
     /// Held while connecting, so that all who come meanwhile share the one connection.
     connecting: tokio::sync::Mutex<()>,
-    connection: Mutex<Option<PubSubFrontend>>,
+    connection: Mutex<Option<Connection>>,
 }
 
 impl WsTransport {
     pub(super) fn new(url: &Url) -> Self {
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(limits::MAX_RESPONSE_BYTES))
-            .max_frame_size(Some(limits::MAX_RESPONSE_BYTES));
-        Self {
-            connect: WsConnect::new(url.as_str()).with_config(config),
+        Self(Arc::new(Endpoint {
+            url: url.clone(),
             connecting: tokio::sync::Mutex::default(),
             connection: Mutex::default(),
-        }
+        }))
     }
 
-    pub(super) async fn send(&self, packet: RequestPacket) -> Result<ResponsePacket, Failure> {
-        let connection = self.connection().await?;
-        connection
-            .send_packet(packet)
-            .await
-            .map_err(|error| failure(&error))
+    /// Sends a packet in one frame.
+    pub(super) async fn send(&self, packet: &RequestPacket) -> Result<ResponsePacket, Failure> {
+        self.connection().await?.exchange(packet).await
     }
 
+    /// Ends the connection, with everything that goes on over it.
     pub(super) fn disconnect(&self) {
-        self.slot().take();
+        if let Some(connection) = self.slot().take() {
+            connection.end();
+        }
     }
 
     /// Subscribes to new heads. Answers nothing that came before.
     pub(crate) async fn subscribe_heads(&self, id: Id) -> Result<HeadSubscription, Failure> {
-        let connection = self.connection().await?;
-        let request = Request::new("eth_subscribe", id, ["newHeads"]);
-        let request = request.serialize().map_err(|_| Failure::Malformed)?;
-        let answer = connection
-            .send(request)
-            .await
-            .map_err(|error| failure(&error))?;
-        let local_id = answer
-            .payload
-            .try_into_success()
-            .map_err(|e| Failure::Node(e.code))?;
-        let local_id: B256 =
-            serde_json::from_str(local_id.get()).map_err(|_| Failure::Malformed)?;
-        let heads = connection
-            .get_subscription(local_id)
-            .await
-            .map_err(|e| failure(&e))?;
-        Ok(HeadSubscription { heads, connection })
+        let (sink, heads) = watch::channel(None);
+        let subscribed = self
+            .subscribe(id, &["newHeads"], Sink::Newest(sink))
+            .await?;
+        Ok(HeadSubscription {
+            heads,
+            _subscribed: subscribed,
+        })
     }
 
-    async fn connection(&self) -> Result<PubSubFrontend, Failure> {
-        let _connecting = self.connecting.lock().await;
-        if let Some(connection) = self.slot().clone() {
-            return Ok(connection);
+    /// Subscribes to new logs that pass `filter`. Answers nothing that came before.
+    pub(crate) async fn subscribe_logs<F: serde::Serialize>(
+        &self,
+        id: Id,
+        filter: &F,
+    ) -> Result<LogSubscription, Failure> {
+        let (sink, logs) = mpsc::channel(LOGS_WAITING);
+        let subscribed = self
+            .subscribe(id, &("logs", filter), Sink::Each(sink))
+            .await?;
+        Ok(LogSubscription {
+            logs,
+            _subscribed: subscribed,
+        })
+    }
+
+    async fn subscribe<P: serde::Serialize>(
+        &self,
+        id: Id,
+        params: &P,
+        sink: Sink,
+    ) -> Result<Subscribed, Failure> {
+        let params = serde_json::value::to_raw_value(params).map_err(|_| Failure::Malformed)?;
+        let request = Request::new("eth_subscribe", id, params);
+        let request = request.serialize().map_err(|_| Failure::Malformed)?;
+        self.connection().await?.subscribe(request, sink).await
+    }
+
+    async fn connection(&self) -> Result<Connection, Failure> {
+        let _connecting = self.0.connecting.lock().await;
+        if let Some(connection) = self.slot().as_ref().filter(|open| !open.has_ended()) {
+            return Ok(connection.clone());
         }
-        let connection = NoReconnect(self.connect.clone()).into_service().await;
-        let connection = connection.map_err(|error| match error {
-            RpcError::Transport(TransportErrorKind::Custom(error)) => {
-                Failure::Connect(io_kind(&*error))
-            }
-            _ => Failure::Connect(std::io::ErrorKind::Other),
-        })?;
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(limits::MAX_RESPONSE_BYTES))
+            .max_frame_size(Some(limits::MAX_RESPONSE_BYTES));
+        let handshake = handshake(&self.0.url)?;
+        // Small frames would otherwise wait for the peer's delayed acknowledgement.
+        let no_delay = true;
+        let connected = connect_async_with_config(handshake, Some(config), no_delay).await;
+        let (socket, _) = connected.map_err(|error| refused(&error))?;
+        let connection = Connection::start(socket);
         *self.slot() = Some(connection.clone());
         Ok(connection)
     }
 
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<PubSubFrontend>> {
-        self.connection
+    fn slot(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.0
+            .connection
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The heads of a chain as one connection announces them.
+/// The heads of a chain as one connection announces them. Ends the subscription when dropped.
 pub(crate) struct HeadSubscription {
-    heads: RawSubscription,
-    connection: PubSubFrontend,
+    heads: watch::Receiver<Option<String>>,
+    _subscribed: Subscribed,
 }
 
 impl HeadSubscription {
     /// The header announced last, once there is one that has not been taken. Those before it are
     /// passed over: the gap is filled by number. Cancel-safe.
     pub(crate) async fn newest(&mut self) -> Result<String, Failure> {
-        let mut newest = loop {
-            match self.heads.rx.recv().await {
-                Ok(header) => break header,
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return Err(Failure::Lost),
-            }
-        };
         loop {
-            match self.heads.rx.try_recv() {
-                Ok(header) => newest = header,
-                Err(TryRecvError::Lagged(_)) => {}
-                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            self.heads.changed().await.map_err(|_| Failure::Lost)?;
+            if let Some(header) = self.heads.borrow_and_update().clone() {
+                return Ok(header);
             }
         }
-        Ok(newest.get().to_owned())
     }
 }
 
-impl Drop for HeadSubscription {
-    fn drop(&mut self) {
-        // Fails only where the connection has ended, and the subscription with it.
-        let _ = self.connection.unsubscribe(*self.heads.local_id());
+/// Logs as one connection announces them. Ends the subscription when dropped.
+pub(crate) struct LogSubscription {
+    logs: mpsc::Receiver<String>,
+    _subscribed: Subscribed,
+}
+
+impl LogSubscription {
+    /// The next log, as the node's JSON, once there is one. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Result<String, Failure> {
+        self.logs.recv().await.ok_or(Failure::Lost)
     }
 }
 
-/// Connects once: a lost connection ends the service, and with it every request under way.
-struct NoReconnect(WsConnect);
-
-impl PubSubConnect for NoReconnect {
-    fn is_local(&self) -> bool {
-        self.0.is_local()
+/// The request that opens the connection. Userinfo goes into a header, and out of the URL.
+fn handshake(url: &Url) -> Result<Handshake, Failure> {
+    let invalid = Failure::Connect(io::ErrorKind::InvalidInput);
+    let mut bare = url.clone();
+    bare.set_username("").map_err(|()| invalid.clone())?;
+    bare.set_password(None).map_err(|()| invalid.clone())?;
+    let handshake = bare.as_str().into_client_request();
+    let mut handshake = handshake.map_err(|_| invalid.clone())?;
+    if !url.username().is_empty() || url.password().is_some() {
+        let password = url.password().unwrap_or_default();
+        let basic = Authorization::basic(decoded(url.username()), decoded(password));
+        let value = HeaderValue::from_str(&basic.to_string());
+        let mut value = value.map_err(|_| invalid)?;
+        value.set_sensitive(true);
+        handshake.headers_mut().insert(header::AUTHORIZATION, value);
     }
-
-    async fn connect(&self) -> TransportResult<ConnectionHandle> {
-        self.0.connect().await
-    }
-
-    async fn try_reconnect(&self) -> TransportResult<ConnectionHandle> {
-        Err(TransportErrorKind::non_retryable_str(
-            "the connection is lost",
-        ))
-    }
+    Ok(handshake)
 }
 
-fn failure(error: &TransportError) -> Failure {
-    match error {
-        RpcError::ErrorResp(error) => Failure::Node(error.code),
-        RpcError::DeserError { .. } | RpcError::SerError(_) | RpcError::NullResp => {
-            Failure::Malformed
+/// Undoes percent-encoding (RFC 3986, section 2.1). What is none stays as it is.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = after.get(..2).filter(|_| *first == b'%');
+        match escaped.and_then(|digits| hex::decode(digits).ok()) {
+            Some(byte) => {
+                bytes.extend(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
         }
-        _ => Failure::Lost,
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+fn refused(error: &tungstenite::Error) -> Failure {
+    match error {
+        tungstenite::Error::Http(response) => {
+            let wait = response.headers().get(header::RETRY_AFTER);
+            Failure::Status {
+                code: response.status().as_u16(),
+                retry_after: retry_after(wait.map(HeaderValue::as_bytes)),
+            }
+        }
+        error => Failure::Connect(io_kind(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn userinfo_goes_into_a_header_that_is_marked_as_secret() {
+        let url = "wss://al%40ice:s%3acret@node.example/v2/KEY?x=1"
+            .parse()
+            .unwrap();
+        let request = handshake(&url).unwrap();
+        assert_eq!(request.uri().to_string(), "wss://node.example/v2/KEY?x=1");
+        let value = &request.headers()[header::AUTHORIZATION];
+        assert!(value.is_sensitive());
+        assert_eq!(value, "Basic YWxAaWNlOnM6Y3JldA==");
+        assert_eq!(request.headers()[header::HOST], "node.example");
+        assert_eq!(decoded("100%25%zz%"), "100%%zz%");
     }
 }

@@ -5,7 +5,7 @@ use nexum_testkit::Anvil;
 use nexum_types::{Block, BlockNumber};
 use serde_json::json;
 
-use crate::support::{BOTH, Rig, Via, at, next};
+use crate::support::{BOTH, Rig, Via, at, blocks, next, taken_back};
 
 /// Reads up to block `last`; every block is the child of the one before.
 async fn read_chain(reader: &mut FeedReader, parent: Option<Block>, last: u64) -> Vec<Block> {
@@ -35,7 +35,7 @@ async fn blocks_mined_at_once_come_in_order_and_a_reorg_brings_the_new_branch() 
             Via::Ws => anvil.ws_url(),
         };
         let rig = Rig::start(&[url]);
-        let mut reader = rig.feed.reader(at(0));
+        let mut reader = rig.feed.reader(at(0), blocks());
         anvil.mine(400).await.unwrap();
         let blocks = read_chain(&mut reader, None, 400).await;
         assert_eq!(blocks.len(), 401, "{via:?}");
@@ -47,6 +47,8 @@ async fn blocks_mined_at_once_come_in_order_and_a_reorg_brings_the_new_branch() 
             .await
             .unwrap();
         anvil.rpc("anvil_reorg", json!([5, []])).await.unwrap();
+        let gone: Vec<_> = blocks[396..].iter().rev().map(Block::block_ref).collect();
+        taken_back(&mut reader, &gone).await;
         let ancestor = blocks[395].clone();
         let branch = read_chain(&mut reader, Some(ancestor), 400).await;
         let head = anvil

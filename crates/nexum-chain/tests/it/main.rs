@@ -7,9 +7,13 @@
 )]
 
 mod anvil;
+mod batches;
 mod endpoints;
 mod feed;
+mod logs;
 mod reorg;
 mod requests;
+mod retries;
 mod secrets;
+mod shared_reads;
 mod support;

@@ -11,7 +11,7 @@ use nexum_types::{ChainRpc, RpcRequest};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::support::{CHAIN, at, read_to_head, server, settings, until, within};
+use crate::support::{CHAIN, at, blocks, read_to_head, server, settings, until, within};
 
 const SECRETS: [&str; 4] = ["alice", "s3cret", "KEY1234567", "tok3n"];
 
@@ -61,8 +61,8 @@ fn assert_no_secret(text: &str) {
 #[tokio::test]
 async fn no_secret_in_a_log_an_error_or_a_debug() {
     let log = Captured::default();
-    // The test's runtime has one thread, so that all is caught. Below debug, alloy's transport
-    // writes out whole messages.
+    // The test's runtime has one thread, so that all is caught. Below debug, the libraries
+    // underneath write out whole messages.
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter("debug,nexum_chain=trace")
         .with_writer(log.clone())
@@ -81,7 +81,7 @@ async fn no_secret_in_a_log_an_error_or_a_debug() {
 
         let stop = CancellationToken::new();
         let feed = chains.feed(CHAIN, stop.clone()).unwrap();
-        let mut reader = feed.reader(at(1));
+        let mut reader = feed.reader(at(1), blocks());
         read_to_head(&mut reader, node.chain(), 1).await;
         assert_no_secret(&format!("{feed:?} {reader:?}"));
 

@@ -2,10 +2,10 @@
 
 use std::{future::Future, time::Duration};
 
-use nexum_chain::{Chains, Feed, FeedItem, FeedReader, Position};
-use nexum_manifest::{ChainSettings, Endpoint};
+use nexum_chain::{Chains, Feed, FeedBlock, FeedItem, FeedReader, Interest, Position};
+use nexum_manifest::{ChainSettings, Endpoint, OnLag};
 use nexum_testkit::{ChainBlock, RpcServer, ScriptedChain};
-use nexum_types::{Block, BlockNumber, BlockRef, ChainId};
+use nexum_types::{Block, BlockNumber, BlockRef, ChainId, Depth, LogFilter};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) const CHAIN: ChainId = ChainId(31337);
@@ -32,14 +32,13 @@ impl Via {
 
 pub(crate) fn settings<S: AsRef<str>>(urls: &[S]) -> ChainSettings {
     let endpoint = |(priority, url): (usize, &S)| Endpoint {
-        url: url.as_ref().parse().unwrap(),
         priority: priority as u32,
+        ..Endpoint::new(url.as_ref().parse().unwrap())
     };
     ChainSettings {
-        id: CHAIN,
-        endpoints: urls.iter().enumerate().map(endpoint).collect(),
         poll_interval: Duration::from_millis(20),
         request_timeout: Duration::from_secs(5),
+        ..ChainSettings::new(CHAIN, urls.iter().enumerate().map(endpoint).collect())
     }
 }
 
@@ -57,8 +56,12 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn start<S: AsRef<str>>(urls: &[S]) -> Self {
+        Self::with(settings(urls))
+    }
+
+    pub(crate) fn with(settings: ChainSettings) -> Self {
         let stop = CancellationToken::new();
-        let chains = Chains::new([settings(urls)]).unwrap();
+        let chains = Chains::new([settings]).unwrap();
         let feed = chains.feed(CHAIN, stop.clone()).unwrap();
         Self {
             feed,
@@ -103,9 +106,54 @@ pub(crate) async fn until(condition: impl Fn() -> bool) {
     .await;
 }
 
+/// The next item, which must be a block; on the way to it, blocks may be passed over.
+pub(crate) async fn next_block(reader: &mut FeedReader) -> std::sync::Arc<FeedBlock> {
+    loop {
+        match within(reader.next()).await {
+            FeedItem::Block(block) => return block,
+            FeedItem::Progress(_) => {}
+            other => panic!("not a block: {other:?}"),
+        }
+    }
+}
+
+/// The next item, which must be a block.
 pub(crate) async fn next(reader: &mut FeedReader) -> Block {
-    match within(reader.next()).await {
-        FeedItem::Block(block) => (*block).clone(),
+    next_block(reader).await.block.clone()
+}
+
+/// The next items, which must take back these blocks, in this order.
+pub(crate) async fn taken_back(reader: &mut FeedReader, blocks: &[BlockRef]) {
+    for block in blocks {
+        assert_eq!(within(reader.next()).await, FeedItem::Reverted(*block));
+    }
+}
+
+/// Every block, and no logs.
+pub(crate) fn blocks() -> Interest {
+    Interest {
+        blocks: true,
+        logs: Vec::new(),
+        depth: Depth::Head,
+        on_lag: OnLag::CatchUp,
+        push: false,
+    }
+}
+
+/// The logs that match, and no other blocks.
+pub(crate) fn logs(filters: impl IntoIterator<Item = LogFilter>) -> Interest {
+    Interest {
+        blocks: false,
+        logs: filters.into_iter().collect(),
+        ..blocks()
+    }
+}
+
+/// After this block, with that delivered before.
+pub(crate) fn after(block: BlockRef, delivered: &[BlockRef]) -> Position {
+    Position::After {
+        block,
+        delivered: delivered.to_vec(),
     }
 }
 

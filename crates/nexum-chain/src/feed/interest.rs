@@ -1,0 +1,255 @@
+//! What the readers of a feed want of its logs, put together so that the node is asked once for
+//! all of them. Pure.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use alloy_primitives::Bloom;
+use nexum_types::{BlockNumber, Depth, LogFilter};
+
+/// What is asked of the node: everything that any reader wants, and little more.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Grows with each change. What was asked for with a plan serves every reader that has been
+    /// there since an earlier or the same generation.
+    pub(super) generation: u64,
+    /// One `eth_getLogs` each. Only filters that restrict the same positions are put together:
+    /// one contract's transfers and another event of any contract would make the transfers of
+    /// every contract.
+    pub(super) filters: Vec<LogFilter>,
+    /// The readers' own, each once: sharper than `filters` where a bloom is asked.
+    wanted: Vec<LogFilter>,
+}
+
+impl Plan {
+    fn new<'a>(generation: u64, wanted: impl Iterator<Item = &'a LogFilter>) -> Self {
+        let mut distinct: Vec<LogFilter> = Vec::new();
+        for filter in wanted {
+            if !distinct.contains(filter) {
+                distinct.push(filter.clone());
+            }
+        }
+        let mut shapes: BTreeMap<[bool; 5], Vec<&LogFilter>> = BTreeMap::new();
+        for filter in &distinct {
+            shapes.entry(shape(filter)).or_default().push(filter);
+        }
+        let filters = shapes.into_values().filter_map(LogFilter::union).collect();
+        Self {
+            generation,
+            filters,
+            wanted: distinct,
+        }
+    }
+
+    /// False where the bloom proves that no reader wants any log of the block.
+    pub(super) fn may_match(&self, bloom: &Bloom) -> bool {
+        self.wanted.iter().any(|filter| filter.may_match(bloom))
+    }
+}
+
+/// Which positions a filter restricts: the address, then the topics.
+fn shape(filter: &LogFilter) -> [bool; 5] {
+    let [a, b, c, d] = filter.topics.each_ref().map(|wanted| !wanted.is_empty());
+    [!filter.addresses.is_empty(), a, b, c, d]
+}
+
+/// The readers there are.
+pub(super) struct Registry(Mutex<Readers>);
+
+struct Readers {
+    next_id: u64,
+    readers: BTreeMap<u64, Registered>,
+    plan: Arc<Plan>,
+}
+
+struct Registered {
+    filters: Arc<[LogFilter]>,
+    depth: Depth,
+    needs: u64,
+    wants: Arc<AtomicU64>,
+}
+
+/// One reader's entry; gone when dropped.
+pub(super) struct Registration {
+    registry: Arc<Registry>,
+    id: u64,
+    /// The generation from which on a plan holds this reader's filters.
+    pub(super) needs: u64,
+    /// The number of the block in the ring whose logs the reader needs next.
+    wants: Arc<AtomicU64>,
+}
+
+/// No block of the ring.
+const NOTHING: u64 = u64::MAX;
+
+impl Registry {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Readers {
+            next_id: 0,
+            readers: BTreeMap::new(),
+            plan: Arc::new(Plan::new(0, std::iter::empty())),
+        }))
+    }
+
+    pub(super) fn register(
+        self: &Arc<Self>,
+        filters: Arc<[LogFilter]>,
+        depth: Depth,
+    ) -> Registration {
+        let mut readers = self.lock();
+        let id = readers.next_id;
+        readers.next_id += 1;
+        let has = |filter| readers.plan.wanted.contains(filter);
+        let is_covered = filters.iter().all(has);
+        let needs = readers.plan.generation + u64::from(!is_covered);
+        let wants = Arc::new(AtomicU64::new(NOTHING));
+        let registered = Registered {
+            filters,
+            depth,
+            needs,
+            wants: Arc::clone(&wants),
+        };
+        readers.readers.insert(id, registered);
+        if !is_covered {
+            readers.plan_anew();
+        }
+        Registration {
+            registry: Arc::clone(self),
+            id,
+            needs,
+            wants,
+        }
+    }
+
+    pub(super) fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.lock().plan)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.lock().readers.len()
+    }
+
+    /// The plan; and for readers in the ring, the number of the block from which on they need
+    /// logs, with the generation that they need.
+    pub(super) fn needs(&self) -> (Arc<Plan>, Vec<(BlockNumber, u64)>) {
+        let readers = self.lock();
+        let needs = readers.readers.values().filter_map(|reader| {
+            let wants = reader.wants.load(Ordering::Acquire);
+            (wants != NOTHING).then_some((BlockNumber(wants), reader.needs))
+        });
+        (Arc::clone(&readers.plan), needs.collect())
+    }
+
+    /// True where some reader waits for blocks to become as sure as that.
+    pub(super) fn has_depth(&self, depth: Depth) -> bool {
+        self.lock()
+            .readers
+            .values()
+            .any(|reader| reader.depth == depth)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Readers> {
+        // No change panics half-way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Readers {
+    fn plan_anew(&mut self) {
+        let wanted = self
+            .readers
+            .values()
+            .flat_map(|reader| reader.filters.iter());
+        self.plan = Arc::new(Plan::new(self.plan.generation + 1, wanted));
+    }
+}
+
+impl Registration {
+    /// Says that the logs of this block of the ring, and of those after it, are needed.
+    pub(super) fn want(&self, number: BlockNumber) {
+        self.wants.store(number.0, Ordering::Release);
+    }
+
+    /// Says that no block of the ring is needed for now.
+    pub(super) fn want_nothing(&self) {
+        self.wants.store(NOTHING, Ordering::Release);
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let mut readers = self.registry.lock();
+        let gone = readers.readers.remove(&self.id);
+        if gone.is_some_and(|reader| !reader.filters.is_empty()) {
+            readers.plan_anew();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{Address, B256};
+
+    use super::*;
+
+    fn filter(addresses: &[u8], topic: &[u8]) -> LogFilter {
+        let mut filter = LogFilter {
+            addresses: addresses
+                .iter()
+                .copied()
+                .map(Address::repeat_byte)
+                .collect(),
+            ..LogFilter::default()
+        };
+        filter.topics[0] = topic.iter().copied().map(B256::repeat_byte).collect();
+        filter
+    }
+
+    fn register(registry: &Arc<Registry>, filters: &[LogFilter]) -> Registration {
+        registry.register(filters.into(), Depth::Head)
+    }
+
+    #[test]
+    fn filters_of_one_shape_are_one_question_and_others_their_own() {
+        let registry = Arc::new(Registry::new());
+        let _one = register(&registry, &[filter(&[1], &[7])]);
+        let _two = register(&registry, &[filter(&[2], &[8]), filter(&[], &[9])]);
+        let plan = registry.plan();
+        assert_eq!(plan.filters, [filter(&[], &[9]), filter(&[1, 2], &[7, 8])]);
+    }
+
+    #[test]
+    fn a_reader_needs_a_plan_that_was_made_with_it() {
+        let registry = Arc::new(Registry::new());
+        let one = register(&registry, &[filter(&[1], &[7])]);
+        let before = registry.plan().generation;
+        assert!(before >= one.needs);
+        let same = register(&registry, &[filter(&[1], &[7])]);
+        assert_eq!(same.needs, before, "the plan held it already");
+        let other = register(&registry, &[filter(&[3], &[7])]);
+        assert!(before < other.needs && other.needs <= registry.plan().generation);
+        drop(other);
+        assert_eq!(registry.plan().filters, [filter(&[1], &[7])]);
+        let again = register(&registry, &[filter(&[3], &[7])]);
+        assert!(
+            again.needs > before + 1,
+            "the plan without it does not serve it"
+        );
+    }
+
+    #[test]
+    fn readers_in_the_ring_say_from_where_on_they_need_logs() {
+        let registry = Arc::new(Registry::new());
+        let one = register(&registry, &[filter(&[1], &[7])]);
+        assert!(registry.needs().1.is_empty());
+        one.want(BlockNumber(5));
+        assert_eq!(registry.needs().1, [(BlockNumber(5), one.needs)]);
+        one.want_nothing();
+        assert!(registry.needs().1.is_empty());
+    }
+}
