@@ -13,8 +13,8 @@ use toml::de::DeValue;
 use url::Url;
 
 use crate::{
-    Bundle, ChainSettings, Endpoint, EngineConfig, LogFormat, LogSettings, ManifestErrors,
-    ModuleEntry, Place, Problem, bundle,
+    Bundle, ChainSettings, Endpoint, EngineConfig, LogFormat, LogLevels, LogSettings,
+    ManifestErrors, ModuleEntry, Place, Problem, bundle,
     config::RawConfig,
     decode::{self, At, Decode, Decoder, Node, table},
     file::{self, Parsed},
@@ -44,19 +44,17 @@ table! {
         /// How long the calls in flight may take to finish after a request to stop.
         default shutdown_grace: Duration = Duration::from_secs(10),
         /// How and how much the engine logs.
-        default log: RawLog = RawLog { format: LogFormat::default(), level: LOG_LEVEL.to_owned() },
+        default log: RawLog = RawLog { format: LogFormat::default(), level: LogLevels::default() },
     }
 }
-
-const LOG_LEVEL: &str = "info";
 
 table! {
     /// How and how much the engine logs.
     struct RawLog {
         /// The form of a line: "pretty", for people, or "json", one object a line.
         default format: LogFormat = LogFormat::default(),
-        /// A level (error, warn, info, debug, trace), or directives such as `info,nexum_chain=debug`.
-        default level: String = LOG_LEVEL.to_owned(),
+        /// A level (off, error, warn, info, debug, trace), or a list with levels of single parts, such as `info,nexum_chain=debug`.
+        default level: LogLevels = LogLevels::default(),
     }
 }
 

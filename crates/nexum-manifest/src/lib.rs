@@ -14,6 +14,7 @@ mod decode;
 mod engine;
 mod file;
 mod lists;
+mod log_levels;
 mod module;
 mod problem;
 mod resolved;
@@ -24,6 +25,7 @@ mod wording;
 
 pub use bundle::Bundle;
 pub use engine::{EngineFile, Setup, schema_engine};
+pub use log_levels::{LogLevel, LogLevels};
 pub use module::{ModuleFile, ModulePlaces, schema_module};
 pub use problem::{ManifestErrors, Problem, Summary};
 pub use resolved::*;

@@ -10,6 +10,8 @@ use std::{
 use nexum_types::{BlockNumber, ChainId, Config, ModuleName};
 use url::Url;
 
+use crate::LogLevels;
+
 /// A module's manifest, resolved: the author's word, checked but not trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleManifest {
@@ -183,9 +185,8 @@ pub struct EngineConfig {
 pub struct LogSettings {
     /// The form of a line.
     pub format: LogFormat,
-    /// A level, or directives as `tracing_subscriber::EnvFilter` takes them. Checked by the
-    /// binary, which owns the logging.
-    pub level: String,
+    /// How much, in general and by part.
+    pub level: LogLevels,
 }
 
 /// The form of a log line.

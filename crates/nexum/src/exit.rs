@@ -1,0 +1,215 @@
+//! How `nexum` ends: the one table of exit codes, and the failures that lead to them.
+
+use std::{
+    error::Error,
+    fmt::{self, Write as _},
+    io::{self, IsTerminal as _},
+    process::ExitCode,
+};
+
+use miette::MietteHandlerOpts;
+use nexum_engine::StartError;
+use nexum_manifest::ManifestErrors;
+use nexum_store::StoreError;
+
+use crate::output;
+
+/// The exit codes. `docs/reference/exit-codes.md` and `nexum --help` are made from
+/// [`Code::ALL`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    Success,
+    Failure,
+    Usage,
+    Refused,
+    State,
+    Interrupted,
+}
+
+impl Code {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Success,
+        Self::Failure,
+        Self::Usage,
+        Self::Refused,
+        Self::State,
+        Self::Interrupted,
+    ];
+
+    pub(crate) fn number(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Failure => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::State => 4,
+            Self::Interrupted => 130,
+        }
+    }
+
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Success => "done; for `run`: stopped as asked, everything committed",
+            Self::Failure => "a failure that none of the other codes names",
+            Self::Usage => "the command line is wrong",
+            Self::Refused => "a file, a component or an endpoint is refused; no module has run",
+            Self::State => "the state directory or a module's state cannot be used",
+            Self::Interrupted => "a second signal ended it at once; what was committed stays",
+        }
+    }
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        code.number().into()
+    }
+}
+
+/// The exit codes as text, for `--help`.
+pub(crate) fn table() -> String {
+    let mut text = String::from("Exit codes:\n");
+    for code in Code::ALL {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {:>3}  {}", code.number(), code.meaning());
+    }
+    text
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Files, components or endpoints are refused, each at its place.
+    Refused(ManifestErrors),
+    /// Refused, and said already in the form that was asked for.
+    AlreadyTold,
+    /// Anything else.
+    Plain(Code, Plain),
+}
+
+/// A failure without a place in a file.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    /// What was tried, where the error does not say it.
+    what: Option<String>,
+    error: Box<dyn Error + Send + Sync>,
+    help: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn other(what: &str, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let plain = Plain {
+            what: Some(what.to_owned()),
+            error: error.into(),
+            help: None,
+        };
+        Self::Plain(Code::Failure, plain)
+    }
+
+    pub(crate) fn state(error: StoreError, help: Option<String>) -> Self {
+        let plain = Plain {
+            what: None,
+            error: error.into(),
+            help,
+        };
+        Self::Plain(Code::State, plain)
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Refused(_) | Self::AlreadyTold => Code::Refused,
+            Self::Plain(code, _) => *code,
+        }
+    }
+
+    /// Prints it on standard error.
+    pub(crate) fn report(self) {
+        match self {
+            Self::Refused(errors) => {
+                output::complain(&format!("{:?}", miette::Report::new(errors.summary())));
+            }
+            Self::AlreadyTold => {}
+            Self::Plain(_, plain) => output::complain(&plain.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Plain {
+    /// The error, what caused it, and what to do, a line each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("error: ")?;
+        if let Some(what) = &self.what {
+            write!(f, "{what}: ")?;
+        }
+        write!(f, "{}", self.error)?;
+        let mut source = self.error.source();
+        while let Some(cause) = source {
+            write!(f, "\n  caused by: {cause}")?;
+            source = cause.source();
+        }
+        match &self.help {
+            Some(help) => write!(f, "\n  help: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::state(error, None)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Refused(errors) => Self::Refused(errors),
+            StartError::Store(error) => error.into(),
+            StartError::WrongChainIds(error) => {
+                let plain = Plain {
+                    what: None,
+                    error: error.into(),
+                    help: None,
+                };
+                Self::Plain(Code::Refused, plain)
+            }
+            error => Self::other("the engine could not be started", error),
+        }
+    }
+}
+
+/// How refusals look: whole lines where they go to a file, folded between words where they go to
+/// a terminal. A path is never broken, so that it can be taken out and used.
+pub(crate) fn set_up_reports() {
+    let folded = io::stderr().is_terminal();
+    // Fails only where it has been done before.
+    let _ = miette::set_hook(Box::new(move |_| {
+        let options = MietteHandlerOpts::new()
+            .break_words(false)
+            .wrap_lines(folded);
+        Box::new(options.build())
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_exit_codes_are_these() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../docs/reference/exit-codes.md"
+        );
+        let document = std::fs::read_to_string(path).unwrap();
+        let rows: Vec<_> = document
+            .lines()
+            .filter(|line| line.starts_with("| "))
+            .skip(1)
+            .collect();
+        let expected: Vec<_> = Code::ALL
+            .iter()
+            .map(|code| format!("| {} | {} |", code.number(), code.meaning()))
+            .collect();
+        assert_eq!(rows, expected);
+    }
+}

@@ -1,0 +1,152 @@
+//! `nexum state inspect`.
+
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
+
+use nexum_manifest::EngineFile;
+use nexum_store::{Inspection, StoreError};
+use nexum_types::{Cursor, Source};
+use serde::Serialize;
+
+use crate::{cli::InspectArgs, exit::Failure, output};
+
+/// The longest value that the text form shows whole, in bytes.
+const SHOWN_BYTES: usize = 64;
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    module: &'a str,
+    file: String,
+    format_version: u32,
+    /// All keys and values, as the quota counts them.
+    used_bytes: u64,
+    cursors: Vec<CursorReport>,
+    entries: Vec<Entry>,
+    /// Entries that match and are not shown.
+    more: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct CursorReport {
+    chain_id: u64,
+    block: u64,
+    hash: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Entry {
+    key: String,
+    #[serde(serialize_with = "as_hex")]
+    value: Vec<u8>,
+}
+
+pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
+    let dir = state_dir(args)?;
+    let state = nexum_store::inspect(&dir, &args.module).map_err(|error| failure(error, &dir))?;
+    let report = report(args, &state)?;
+    if args.json {
+        output::print_json(&report)
+    } else {
+        output::print(&as_text(&report))
+    }
+}
+
+fn state_dir(args: &InspectArgs) -> Result<PathBuf, Failure> {
+    if let Some(dir) = &args.state_dir {
+        return Ok(dir.clone());
+    }
+    let file = EngineFile::load(&args.config.path).map_err(Failure::Refused)?;
+    Ok(file.into_config().state_dir)
+}
+
+/// The failure, with the names to choose from where the module is none of them.
+fn failure(error: StoreError, dir: &Path) -> Failure {
+    let help = match &error {
+        StoreError::NoSuchModule { .. } => match nexum_store::list_modules(dir) {
+            Ok(modules) if modules.is_empty() => Some("no module has a state there".to_owned()),
+            Ok(modules) => {
+                let names: Vec<_> = modules.iter().map(ToString::to_string).collect();
+                Some(format!("there is a state of: {}", names.join(", ")))
+            }
+            // What keeps the names from being told is not what was asked.
+            Err(_) => None,
+        },
+        _ => None,
+    };
+    Failure::state(error, help)
+}
+
+fn report<'a>(args: &'a InspectArgs, state: &Inspection) -> Result<Report<'a>, Failure> {
+    let cursors = state.cursors().iter();
+    let cursors = cursors.map(
+        |(Source::Chain(chain), Cursor::Block(block))| CursorReport {
+            chain_id: chain.0,
+            block: block.number.0,
+            hash: block.hash.to_string(),
+        },
+    );
+    let mut report = Report {
+        module: args.module.as_str(),
+        file: state.path().display().to_string(),
+        format_version: state.format_version(),
+        used_bytes: state.used_bytes(),
+        cursors: cursors.collect(),
+        entries: Vec::new(),
+        more: 0,
+    };
+    for entry in state.entries(&args.prefix)? {
+        let (key, value) = entry?;
+        if args.limit == 0 || report.entries.len() < args.limit {
+            report.entries.push(Entry { key, value });
+        } else {
+            report.more += 1;
+        }
+    }
+    Ok(report)
+}
+
+fn as_text(report: &Report<'_>) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "module      {}", report.module);
+    let _ = writeln!(text, "file        {}", report.file);
+    let _ = writeln!(text, "format      {}", report.format_version);
+    let _ = writeln!(text, "used bytes  {}", report.used_bytes);
+    for cursor in &report.cursors {
+        let CursorReport {
+            chain_id,
+            block,
+            hash,
+        } = cursor;
+        let _ = writeln!(text, "cursor      chain {chain_id} at block {block} {hash}");
+    }
+    for Entry { key, value } in &report.entries {
+        let _ = writeln!(text, "{} = {}", key.escape_debug(), shown(value));
+    }
+    if report.more > 0 {
+        let _ = writeln!(text, "({} more; --limit 0 shows all)", report.more);
+    }
+    text
+}
+
+/// Text where the value is printable, hex where not; cut where it is long.
+fn shown(value: &[u8]) -> String {
+    match std::str::from_utf8(value) {
+        Ok(text) if text.len() <= SHOWN_BYTES && !text.chars().any(char::is_control) => {
+            format!("{text:?}")
+        }
+        _ if value.len() <= SHOWN_BYTES => hexed(value),
+        _ => format!("{}… ({} bytes)", hexed(&value[..SHOWN_BYTES]), value.len()),
+    }
+}
+
+fn hexed(bytes: &[u8]) -> String {
+    format!("0x{}", hex::encode(bytes))
+}
+
+fn as_hex<S: serde::Serializer>(value: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hexed(value))
+}
