@@ -16,7 +16,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     tools::ensure_guest_target()?;
     execute(
         cargo()
-            .args(["bench", "--workspace", "--benches", "--locked", "--"])
+            // Every target that is a bench; `--benches` would also run the unit tests' harness.
+            .args(["bench", "--workspace", "--bench", "*", "--locked", "--"])
             .args(args.filter.as_slice()),
     )
 }

@@ -5,7 +5,11 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -51,26 +55,31 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     write_config(&config, &[&ws, &http])?;
     println!("\nA chain at {http}, the engine on {}:\n", config.display());
 
+    let stop = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&stop))
+        .map_err(|error| format!("Ctrl-C cannot be caught: {error}"))?;
     let mut engine = Running::start("nexum", nexum().arg("run").arg("--config").arg(&config))?;
-    let mut mined = 0_u64;
+    let mut told = 0_u64;
+    let mut show = |line: String| {
+        told += 1;
+        println!("chain  {line}");
+    };
     let end = Instant::now() + SHOWN;
-    while args.forever || Instant::now() < end {
+    while !stop.load(Ordering::Relaxed) && (args.forever || Instant::now() < end) {
         match lines.recv_timeout(Duration::from_millis(100)) {
-            Ok(line) => {
-                mined += 1;
-                println!("chain  {line}");
-            }
+            Ok(line) => show(line),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Err("the chain ended early".into()),
         }
         if !engine.is_running() {
-            // Ctrl-C reaches the engine too; anything else it has said itself.
+            // It has said itself why.
             break;
         }
     }
     engine.interrupt()?;
     drop(chain);
-    sum_up(&config, mined)
+    lines.iter().for_each(show);
+    sum_up(&config, told)
 }
 
 fn build() -> Result<(), Failure> {
@@ -166,7 +175,7 @@ fn address(lines: &mpsc::Receiver<String>, prefix: &str) -> Result<String, Failu
 }
 
 /// Reads back what the engine has stored, as an operator would.
-fn sum_up(config: &Path, mined: u64) -> Result<(), Failure> {
+fn sum_up(config: &Path, told: u64) -> Result<(), Failure> {
     let output = nexum()
         .args(["state", "inspect", "balance-watch", "--json", "--config"])
         .arg(config)
@@ -180,14 +189,17 @@ fn sum_up(config: &Path, mined: u64) -> Result<(), Failure> {
     }
     let state: Value = serde_json::from_slice(&output.stdout)
         .map_err(|error| format!("nexum state inspect printed no JSON: {error}"))?;
+    let shown = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     println!(
-        "\nThe chain told {mined} heads. What is stored, read back from {}:",
-        state["file"]
+        "\nThe chain told {told} heads. What is stored, read back from {}:",
+        shown(&state["file"])
     );
     for cursor in state["cursors"].as_array().into_iter().flatten() {
         println!(
             "  cursor   chain {} at block {} {}",
-            cursor["chain_id"], cursor["block"], cursor["hash"]
+            cursor["chain_id"],
+            cursor["block"],
+            shown(&cursor["hash"])
         );
     }
     for entry in state["entries"].as_array().into_iter().flatten() {

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command},
 };
@@ -41,7 +42,8 @@ pub(crate) fn execute(command: &mut Command) -> Result<(), Failure> {
     }
 }
 
-/// A program that is ended when this is dropped, by its own process id.
+/// A program that is ended when this is dropped, by its own process id. It has a process group of
+/// its own: Ctrl-C reaches it only through [`Running::interrupt`], and so once.
 pub(crate) struct Running {
     child: Child,
     name: &'static str,
@@ -50,6 +52,7 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn start(name: &'static str, command: &mut Command) -> Result<Self, Failure> {
         let child = command
+            .process_group(0)
             .spawn()
             .map_err(|error| format!("{} could not be started: {error}", shown(command)))?;
         Ok(Self { child, name })

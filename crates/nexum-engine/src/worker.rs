@@ -63,7 +63,7 @@ pub(crate) struct Inlet {
 
 impl Inlet {
     pub(crate) fn new(route: Route, feed: Feed, window: u32) -> Self {
-        // Nothing is asked of it before the first rewind.
+        // Where `start = "latest"` is, is known from here on, however long the first `init` takes.
         let reader = feed.reader(Position::Latest, route.interest());
         Self {
             route,
@@ -85,7 +85,10 @@ impl Inlet {
             _ => None,
         };
         let position = self.route.position(cursor, store.history(source)?);
-        self.reader = self.feed.reader(position, self.route.interest());
+        // At the latest head the reader has been since it was made, though the head has moved on.
+        if position != Position::Latest {
+            self.reader = self.feed.reader(position, self.route.interest());
+        }
         Ok(())
     }
 

@@ -39,7 +39,8 @@ pub struct CallReport {
 pub enum Outcome {
     /// The guest returned `ok`: commit this.
     Ok(WriteSet),
-    /// The guest returned an error: nothing is committed, and the instance can go on.
+    /// The guest returned an error: nothing is committed.
+    /// What it holds in memory may be ahead of its state.
     Err(HostError),
     /// The guest did not return: nothing is committed, and the instance must be dropped.
     Trap(Trap),

@@ -8,6 +8,7 @@ mod bindings;
 mod call;
 mod chain;
 mod clock;
+mod code;
 mod guest;
 mod limits;
 mod load;

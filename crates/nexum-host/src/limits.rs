@@ -98,4 +98,18 @@ mod tests {
         assert!(!limit.memory_growing(0, 50, Some(40)).unwrap());
         assert!(limit.memory_growing(0, 100, None).unwrap());
     }
+
+    #[test]
+    fn the_contract_states_the_same_limits() {
+        let contract = |file: &str| {
+            let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/nexum-host/");
+            std::fs::read_to_string(format!("{folder}{file}")).unwrap()
+        };
+        let rate = crate::LogRate::default();
+        let logging = contract("logging.wit");
+        assert!(logging.contains(&format!("({MAX_LOG_LINE_BYTES} bytes)")));
+        assert!(logging.contains(&format!("{} lines a second", rate.per_second)));
+        assert!(logging.contains(&format!("{}", rate.burst)));
+        assert!(contract("random.wit").contains(&format!("at most {MAX_RANDOM_BYTES} of them")));
+    }
 }

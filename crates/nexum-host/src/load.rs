@@ -17,6 +17,7 @@ use wasmtime::{
 use crate::{
     bindings::{self, EventModulePre},
     clock::Clock,
+    code::{Code, CodeCache},
     guest::Guest,
     limits::{FIBER_STACK_BYTES, WASM_STACK_BYTES},
     logging::{LogRate, ModuleLog},
@@ -31,9 +32,10 @@ const TYPES: &str = "types";
 /// The wasm engine, shared by all modules.
 pub struct Host {
     engine: Engine,
+    code: CodeCache,
     chain: Arc<dyn ChainRpc>,
     clock: Arc<dyn Clock>,
-    _ticker: Ticker,
+    ticker: Arc<Ticker>,
 }
 
 /// Why the wasm engine could not be set up.
@@ -154,24 +156,25 @@ impl Host {
         let ticker = Ticker::start(&engine).map_err(HostSetupError::Thread)?;
         Ok(Self {
             engine,
+            code: CodeCache::default(),
             chain,
             clock,
-            _ticker: ticker,
+            ticker: Arc::new(ticker),
         })
     }
 
-    /// Compiles, checks and links one component. Takes processor time in proportion to its size:
-    /// call it where blocking is allowed.
+    /// Compiles, checks and links one component. Takes processor time in proportion to its size,
+    /// unless a module of the same bytes is loaded: call it where blocking is allowed.
     pub fn load(&self, bytes: &[u8], spec: ModuleSpec) -> Result<Loaded, LoadError> {
-        if let Some(expected) = spec.digest {
-            let found = Sha256(sha2::Sha256::digest(bytes).into());
-            if found != expected {
-                return Err(LoadError::Digest { expected, found });
-            }
+        let found = Sha256(sha2::Sha256::digest(bytes).into());
+        if let Some(expected) = spec.digest
+            && found != expected
+        {
+            return Err(LoadError::Digest { expected, found });
         }
         check_kind(bytes)?;
-        let component = Component::new(&self.engine, bytes)
-            .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+        let code = self.code.code_of(found);
+        let component = code.compile(&self.engine, bytes)?;
         check_imports(&self.engine, &component, &spec.capabilities)?;
         let linker = self
             .linker(&spec.capabilities)
@@ -184,11 +187,13 @@ impl Host {
         let log = Arc::new(ModuleLog::new(spec.name, spec.log_rate));
         Ok(Loaded {
             pre,
+            _code: code,
             resources: spec.resources,
             chains: Arc::new(spec.chains),
             chain: Arc::clone(&self.chain),
             clock: Arc::clone(&self.clock),
             log,
+            _ticker: Arc::clone(&self.ticker),
         })
     }
 
@@ -287,11 +292,15 @@ fn check_imports(
 #[derive(Clone)]
 pub struct Loaded {
     pub(crate) pre: EventModulePre<Guest>,
+    /// Keeps the code shared with further modules of the same bytes.
+    _code: Code,
     pub(crate) resources: Resources,
     pub(crate) chains: Arc<BTreeSet<ChainId>>,
     pub(crate) chain: Arc<dyn ChainRpc>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Arc<ModuleLog>,
+    /// Without it a busy guest would never yield, and so outlive every deadline.
+    _ticker: Arc<Ticker>,
 }
 
 impl std::fmt::Debug for Loaded {

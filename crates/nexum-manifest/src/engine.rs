@@ -11,8 +11,8 @@ use nexum_types::{ChainId, ModuleName};
 use serde_json::{Value, json};
 
 use crate::{
-    Bundle, EngineConfig, LogFormat, LogSettings, ManifestErrors, ModuleEntry, Place, Policy,
-    Problem, bundle,
+    Bundle, EngineConfig, LogFormat, LogLevels, LogSettings, ManifestErrors, ModuleEntry, Place,
+    Policy, Problem, bundle,
     chains::{self, PerSecond, RawChains},
     config::RawConfig,
     decode::{self, At, Decode, Decoder, Tried, table},
@@ -43,19 +43,17 @@ table! {
         /// How long the calls in flight may take to finish after a request to stop.
         default shutdown_grace: Duration = Duration::from_secs(10),
         /// How and how much the engine logs.
-        default log: RawLog = RawLog { format: LogFormat::default(), level: LOG_LEVEL.to_owned() },
+        default log: RawLog = RawLog { format: LogFormat::default(), level: LogLevels::default() },
     }
 }
-
-const LOG_LEVEL: &str = "info";
 
 table! {
     /// How and how much the engine logs.
     struct RawLog {
         /// The form of a line: "pretty", for people, or "json", one object a line.
         default format: LogFormat = LogFormat::default(),
-        /// A level (error, warn, info, debug, trace), or directives such as `info,nexum_chain=debug`.
-        default level: String = LOG_LEVEL.to_owned(),
+        /// A level (off, error, warn, info, debug, trace), or a list with levels of single parts, such as `info,nexum_chain=debug`.
+        default level: LogLevels = LogLevels::default(),
     }
 }
 

@@ -17,6 +17,7 @@ mod engine;
 mod event;
 mod file;
 mod lists;
+mod log_levels;
 mod module;
 mod problem;
 mod resolved;
@@ -29,6 +30,7 @@ mod wording;
 
 pub use bundle::Bundle;
 pub use engine::{EngineFile, Setup, schema_engine};
+pub use log_levels::{LogLevel, LogLevels};
 pub use module::{ModuleFile, ModulePlaces, schema_module};
 pub use problem::{ManifestErrors, Problem, Summary};
 pub use resolved::*;

@@ -11,6 +11,8 @@ use std::{
 use nexum_types::{BlockNumber, ChainId, Config, Depth, LogFilter, ModuleName};
 use url::Url;
 
+use crate::LogLevels;
+
 /// A module's manifest, resolved: the author's word, checked but not trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleManifest {
@@ -241,9 +243,8 @@ pub struct Policy {
 pub struct LogSettings {
     /// The form of a line.
     pub format: LogFormat,
-    /// A level, or directives as `tracing_subscriber::EnvFilter` takes them. Checked by the
-    /// binary, which owns the logging.
-    pub level: String,
+    /// How much, in general and by part.
+    pub level: LogLevels,
 }
 
 /// The form of a log line.

@@ -31,15 +31,24 @@ pub enum Depth {
     Finalized,
 }
 
+impl fmt::Display for Depth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Head => f.write_str("head"),
+            Self::Confirmations(blocks) => write!(f, "confirmations={blocks}"),
+            Self::Safe => f.write_str("safe"),
+            Self::Finalized => f.write_str("finalized"),
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Chain(chain, depth) = self;
-        write!(f, "chain:{chain}")?;
+        write!(f, "chain {chain}")?;
         match depth {
             Depth::Head => Ok(()),
-            Depth::Confirmations(blocks) => write!(f, ":confirmations={blocks}"),
-            Depth::Safe => f.write_str(":safe"),
-            Depth::Finalized => f.write_str(":finalized"),
+            depth => write!(f, " {depth}"),
         }
     }
 }

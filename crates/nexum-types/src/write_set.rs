@@ -167,4 +167,20 @@ mod tests {
         let keys: Vec<_> = writes.with_prefix("ab").map(|(key, _)| key).collect();
         assert_eq!(keys, ["ab", "abc"]);
     }
+
+    #[test]
+    fn the_contract_states_the_same_limits() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../wit/nexum-host/local-store.wit"
+        );
+        let contract = std::fs::read_to_string(path).unwrap();
+        for stated in [
+            format!("a key has 1 to {} bytes", limits::MAX_KEY_BYTES),
+            format!("({} bytes)", limits::MAX_VALUE_BYTES),
+            format!("at most {} keys", limits::MAX_LISTED_KEYS),
+        ] {
+            assert!(contract.contains(&stated), "{stated}");
+        }
+    }
 }

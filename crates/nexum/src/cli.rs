@@ -19,14 +19,18 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the engine until SIGINT or SIGTERM.
     ///
+    /// Every file, component, endpoint and state is checked before any module runs, and what is
+    /// wrong is told with file, line and remedy. An endpoint that does not answer is no reason to
+    /// stop: it is tried again whenever it is needed.
+    ///
     /// The first signal takes no more events, lets the calls in flight finish within
-    /// [engine].shutdown_grace, commits and exits with 0. A second signal exits at once; what was
+    /// `[engine].shutdown_grace`, commits and exits with 0. A second signal exits at once; what was
     /// committed stays, and the rest is delivered again at the next start.
     Run {
         #[command(flatten)]
         config: ConfigFile,
     },
-    /// Look at the engine's file and the bundles it names.
+    /// Check the engine's file and the bundles it names.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Look at the state of modules.
@@ -42,7 +46,7 @@ pub(crate) enum ConfigCommand {
     Check {
         #[command(flatten)]
         config: ConfigFile,
-        /// Print one JSON object instead of text.
+        /// Print one JSON object instead of text, whether or not there are problems.
         #[arg(long)]
         json: bool,
     },
@@ -58,9 +62,9 @@ pub(crate) enum StateCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigFile {
-    /// The engine's file.
+    /// The engine's file. Relative paths in it are resolved against its own folder.
     #[arg(
-        short,
+        short = 'c',
         long = "config",
         value_name = "FILE",
         default_value = "nexum-engine.toml"
@@ -70,7 +74,7 @@ pub(crate) struct ConfigFile {
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// The module.
+    /// The name that the module runs under.
     pub(crate) module: ModuleName,
     #[command(flatten)]
     pub(crate) config: ConfigFile,
@@ -78,7 +82,12 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "path")]
     pub(crate) state_dir: Option<PathBuf>,
     /// Show only keys that begin with this.
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub(crate) prefix: String,
     /// Show at most this many entries; 0 shows all.
     #[arg(long, value_name = "N", default_value_t = 100)]

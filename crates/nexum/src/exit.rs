@@ -181,14 +181,13 @@ impl From<StartError> for Failure {
 /// a terminal. A path is never broken, so that it can be taken out and used.
 pub(crate) fn set_up_reports() {
     let folded = io::stderr().is_terminal();
-    let handler = move |_: &dyn miette::Diagnostic| {
+    // Fails only where it has been done before.
+    let _ = miette::set_hook(Box::new(move |_| {
         let options = MietteHandlerOpts::new()
             .break_words(false)
             .wrap_lines(folded);
-        Box::new(options.build()) as Box<dyn miette::ReportHandler>
-    };
-    // Fails only where it has been done before.
-    let _ = miette::set_hook(Box::new(handler));
+        Box::new(options.build())
+    }));
 }
 
 #[cfg(test)]

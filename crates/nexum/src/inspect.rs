@@ -32,8 +32,36 @@ struct Report<'a> {
 #[derive(Debug, Serialize)]
 struct CursorReport {
     chain_id: u64,
+    depth: String,
+    position: &'static str,
     block: u64,
-    hash: String,
+    hash: Option<String>,
+    /// The line that says all of it.
+    #[serde(skip)]
+    text: String,
+}
+
+impl CursorReport {
+    fn new(source: &Source, cursor: &Cursor) -> Self {
+        let Source::Chain(chain, depth) = source;
+        let (position, hash) = match cursor {
+            Cursor::Block(block) => ("after", Some(block.hash)),
+            Cursor::Part { block, .. } => ("within", Some(block.hash)),
+            Cursor::Before(_) => ("before", None),
+        };
+        let block = match cursor {
+            Cursor::Block(block) | Cursor::Part { block, .. } => block.number,
+            Cursor::Before(number) => *number,
+        };
+        Self {
+            chain_id: chain.0,
+            depth: depth.to_string(),
+            position,
+            block: block.0,
+            hash: hash.map(|hash| hash.to_string()),
+            text: format!("{source} {cursor}"),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -81,11 +109,7 @@ fn failure(error: StoreError, dir: &Path) -> Failure {
 
 fn report<'a>(args: &'a InspectArgs, state: &Inspection) -> Result<Report<'a>, Failure> {
     let cursors = state.cursors().iter();
-    let cursors = cursors.map(|(Source::Chain(chain), Cursor::Block(block))| CursorReport {
-        chain_id: chain.0,
-        block: block.number.0,
-        hash: block.hash.to_string(),
-    });
+    let cursors = cursors.map(|(source, cursor)| CursorReport::new(source, cursor));
     let mut report = Report {
         module: args.module.as_str(),
         file: state.path().display().to_string(),
@@ -114,12 +138,7 @@ fn as_text(report: &Report<'_>) -> String {
     let _ = writeln!(text, "format      {}", report.format_version);
     let _ = writeln!(text, "used bytes  {}", report.used_bytes);
     for cursor in &report.cursors {
-        let CursorReport {
-            chain_id,
-            block,
-            hash,
-        } = cursor;
-        let _ = writeln!(text, "cursor      chain {chain_id} at block {block} {hash}");
+        let _ = writeln!(text, "cursor      {}", cursor.text);
     }
     for Entry { key, value } in &report.entries {
         let _ = writeln!(text, "{} = {}", key.escape_debug(), shown(value));

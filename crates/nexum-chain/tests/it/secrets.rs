@@ -9,7 +9,8 @@ use nexum_chain::Chains;
 use nexum_testkit::{RpcServer, ScriptedChain};
 use nexum_types::{ChainRpc, RpcRequest};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing::Level;
+use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _};
 
 use crate::support::{CHAIN, at, blocks, read_to_head, server, settings, until, within};
 
@@ -63,10 +64,12 @@ async fn no_secret_in_a_log_an_error_or_a_debug() {
     let log = Captured::default();
     // The test's runtime has one thread, so that all is caught. Below debug, the libraries
     // underneath write out whole messages.
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter("debug,nexum_chain=trace")
-        .with_writer(log.clone())
-        .finish();
+    let filter = Targets::new()
+        .with_default(Level::DEBUG)
+        .with_target("nexum_chain", Level::TRACE);
+    let subscriber = tracing_subscriber::registry()
+        .with(filter)
+        .with(tracing_subscriber::fmt::layer().with_writer(log.clone()));
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let node = server(3).await;

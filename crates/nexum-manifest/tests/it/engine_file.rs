@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use nexum_manifest::{
-    ChainSettings, EngineConfig, LogFormat, LogSettings, ModuleEntry, Policy, Rate,
+    ChainSettings, EngineConfig, LogFormat, LogLevel, LogLevels, LogSettings, ModuleEntry, Policy,
+    Rate,
 };
 use nexum_types::{ChainId, Config, ConfigValue};
 
@@ -87,7 +88,10 @@ fn a_full_file_resolves_to_what_it_says() {
         shutdown_grace: Duration::from_secs(3),
         log: LogSettings {
             format: LogFormat::Json,
-            level: "info,nexum_chain=debug".to_owned(),
+            level: LogLevels {
+                default: LogLevel::Info,
+                parts: [("nexum_chain".to_owned(), LogLevel::Debug)].into(),
+            },
         },
         chains: config.chains.clone(),
         policy: Policy {
@@ -132,7 +136,7 @@ fn what_is_not_said_has_a_default() {
         config.log,
         LogSettings {
             format: LogFormat::Pretty,
-            level: "info".to_owned()
+            level: LogLevels::default()
         }
     );
     assert_eq!(config.policy, Policy { rpc_rate: None });
@@ -174,7 +178,7 @@ nexum-engine.toml:2:1: unknown key `state-dir` in `engine`
 nexum-engine.toml:3:14: `engine.log.format` does not take \"xml\"
   help: it takes one of \"pretty\", \"json\"
 nexum-engine.toml:4:13: `engine.log.level` takes a string, not an integer
-  help: A level (error, warn, info, debug, trace), or directives such as `info,nexum_chain=debug`
+  help: A level (off, error, warn, info, debug, trace), or a list with levels of single parts, such as `info,nexum_chain=debug`
 nexum-engine.toml:5:18: `engine.shutdown_grace` takes a duration such as \"30s\", not an integer
   help: How long the calls in flight may take to finish after a request to stop
 nexum-engine.toml:6:2: unknown key `policies`

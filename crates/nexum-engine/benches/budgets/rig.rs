@@ -1,0 +1,287 @@
+//! What is measured: a module on its own, over the host and the store, and whole engines on a
+//! scripted chain behind a real JSON-RPC server.
+
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    fs,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nexum_chain::Chains;
+use nexum_engine::{Engine, ModuleStatus};
+use nexum_host::{Host, Instance, LogRate, ModuleSpec, Outcome, SystemClock};
+use nexum_manifest::{Capability, Durability, Resources, Setup};
+use nexum_store::{ModuleStore, StateDir, StoreOptions};
+use nexum_testkit::{RpcServer, ScriptedChain, guests};
+use nexum_types::{
+    B256, Block, BlockNumber, CallState, ChainId, Config, Cursor, Event, Source, WriteSet,
+};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+const CHAIN: u64 = 1;
+/// Something is broken where an engine takes longer than this.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Between two looks at what an engine has delivered.
+const LOOK: Duration = Duration::from_micros(100);
+
+/// A folder on the disk that the project is built on: the system's temporary folder may be kept
+/// in memory, where a flush costs nothing.
+pub(crate) fn folder() -> TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+/// The bytes of a fixture's component.
+pub(crate) fn component(fixture: &str) -> Vec<u8> {
+    fs::read(guests::fixture(fixture).unwrap()).unwrap()
+}
+
+/// A runtime with `threads` threads; without a number, as many as the engine's binary has.
+pub(crate) fn runtime(threads: Option<usize>) -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    builder.enable_all().build().unwrap()
+}
+
+/// A store of its own.
+pub(crate) struct Store {
+    pub(crate) store: ModuleStore,
+    _dir: TempDir,
+}
+
+impl Store {
+    pub(crate) fn new(durability: Durability) -> Self {
+        let dir = folder();
+        let options = StoreOptions {
+            durability,
+            ..StoreOptions::default()
+        };
+        let state = StateDir::open(dir.path().join("state")).unwrap();
+        let store = state
+            .open_module(&"bench".parse().unwrap(), options)
+            .unwrap();
+        Self { store, _dir: dir }
+    }
+
+    /// Commits with the cursor of block `number`.
+    pub(crate) fn commit(&self, writes: &WriteSet, number: u64) {
+        let cursor = Cursor::Block(block(number).block_ref());
+        self.store
+            .commit(writes, Some((Source::Chain(ChainId(CHAIN)), cursor)))
+            .unwrap();
+    }
+}
+
+/// One module over the host and a store, without an engine.
+pub(crate) struct Module {
+    instance: Instance,
+    pub(crate) state: Store,
+    /// Advances the epoch while it lives.
+    _host: Host,
+}
+
+impl Module {
+    pub(crate) async fn new(fixture: &str, durability: Durability) -> Self {
+        let chains = Chains::new([]).unwrap();
+        let host = Host::new(Arc::new(chains), Arc::new(SystemClock::new())).unwrap();
+        let spec = ModuleSpec {
+            name: "bench".parse().unwrap(),
+            digest: None,
+            capabilities: BTreeSet::from(Capability::ALL),
+            chains: BTreeSet::from([ChainId(CHAIN)]),
+            resources: Resources::default(),
+            log_rate: LogRate::default(),
+        };
+        let loaded = host.load(&component(fixture), spec).unwrap();
+        let mut module = Self {
+            instance: loaded.instantiate().await.unwrap(),
+            state: Store::new(durability),
+            _host: host,
+        };
+        let state = module.call_state();
+        let report = module.instance.init(state, &Config::default()).await;
+        assert!(matches!(report.outcome, Outcome::Ok(_)), "{report:?}");
+        module
+    }
+
+    /// Calls the module with `event`, and answers what it wrote.
+    pub(crate) async fn call(&mut self, event: &Event) -> WriteSet {
+        let state = self.call_state();
+        let report = self.instance.on_event(state, event).await;
+        match report.outcome {
+            Outcome::Ok(writes) => writes,
+            failed => panic!("{failed:?}"),
+        }
+    }
+
+    fn call_state(&self) -> CallState {
+        let quota = Resources::default().max_state_bytes;
+        CallState::new(Arc::new(self.state.store.clone()), quota)
+    }
+}
+
+pub(crate) fn block(number: u64) -> Block {
+    Block {
+        chain_id: ChainId(CHAIN),
+        number: BlockNumber(number),
+        hash: B256::left_padding_from(&number.to_be_bytes()),
+        parent_hash: B256::left_padding_from(&number.wrapping_sub(1).to_be_bytes()),
+        timestamp_ms: 1_700_000_000_000,
+    }
+}
+
+/// How an engine learns of new heads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Heads {
+    /// `eth_subscribe("newHeads")`: each block as it comes.
+    Announced,
+    /// Polled: what comes between two polls is seen together.
+    Polled,
+}
+
+/// A running engine whose modules are one fixture, several times.
+pub(crate) struct Running {
+    engine: Option<Engine>,
+    runtime: Runtime,
+    chain: ScriptedChain,
+    _server: (RpcServer, Runtime),
+    _dir: TempDir,
+}
+
+impl Running {
+    /// Starts an engine with `modules` modules, and waits until all of them have had an event.
+    pub(crate) fn start(
+        fixture: &str,
+        modules: usize,
+        durability: &str,
+        heads: Heads,
+        runtime: Runtime,
+    ) -> Self {
+        let chain = ScriptedChain::new(CHAIN);
+        let server_runtime = self::runtime(Some(1));
+        let server = server_runtime
+            .block_on(RpcServer::start(chain.clone()))
+            .unwrap();
+        let url = match heads {
+            Heads::Announced => server.ws_url(),
+            Heads::Polled => server.http_url(),
+        };
+
+        let dir = folder();
+        let manifest = format!(
+            r#"
+            [module]
+            name = "{fixture}"
+            version = "0.1.0"
+            [module.state]
+            durability = {durability}
+            [chains]
+            required = [{CHAIN}]
+            [capabilities]
+            required = ["chain", "local-store", "logging", "clock", "random"]
+            [[subscription]]
+            kind = "block"
+            chain_id = {CHAIN}
+            "#
+        );
+        let component = guests::fixture(fixture).unwrap();
+        guests::bundle(&dir.path().join(fixture), &manifest, &component).unwrap();
+        let mut file = format!(
+            r#"
+            [engine]
+            state_dir = "state"
+            [chains.{CHAIN}]
+            poll_interval = "20ms"
+            [[chains.{CHAIN}.endpoints]]
+            url = "{url}"
+            "#
+        );
+        for index in 0..modules {
+            write!(
+                file,
+                "[[modules]]\npath = \"{fixture}\"\nname = \"m-{index}\"\n"
+            )
+            .unwrap();
+        }
+        let path = dir.path().join("nexum-engine.toml");
+        fs::write(&path, file).unwrap();
+
+        let setup = Setup::load(&path).unwrap();
+        let engine = runtime.block_on(Engine::start(setup)).unwrap();
+        let running = Self {
+            engine: Some(engine),
+            runtime,
+            chain,
+            _server: (server, server_runtime),
+            _dir: dir,
+        };
+        running.wait(|status| status.iter().all(|module| module.delivered == 1));
+        running
+    }
+
+    pub(crate) fn chain(&self) -> &ScriptedChain {
+        &self.chain
+    }
+
+    fn status(&self) -> Vec<ModuleStatus> {
+        self.engine.as_ref().map(Engine::status).unwrap_or_default()
+    }
+
+    /// Events delivered so far, to all modules together.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.status().iter().map(|module| module.delivered).sum()
+    }
+
+    /// Waits until `delivered` events have been delivered, to all modules together.
+    pub(crate) fn wait_for(&self, delivered: u64) {
+        self.wait(|status| status.iter().map(|module| module.delivered).sum::<u64>() >= delivered);
+    }
+
+    fn wait(&self, done: impl Fn(&[ModuleStatus]) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.status();
+            if done(&status) {
+                return;
+            }
+            let failed = status.iter().find(|module| module.failed > 0);
+            assert!(failed.is_none(), "{failed:?}");
+            assert!(Instant::now() < deadline, "{status:?}");
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Mines `blocks` blocks and waits for every module to have them.
+    pub(crate) fn mine(&self, blocks: u64) {
+        let modules = self.status().len() as u64;
+        let target = self.delivered() + blocks * modules;
+        self.chain.mine(blocks);
+        self.wait_for(target);
+    }
+
+    /// Replaces the last `blocks` blocks, and answers how long the modules took for how many
+    /// events. A feed puts a whole branch into its ring at once, so that no node is waited for.
+    pub(crate) fn replace_blocks(&self, blocks: u64) -> (Duration, u64) {
+        let modules = self.status().len() as u64;
+        let before = self.delivered();
+        self.chain.reorg(blocks).unwrap();
+        self.wait_for(before + 1);
+        let (begun, at_first) = (Instant::now(), self.delivered());
+        let target = before + blocks * modules;
+        self.wait_for(target);
+        (begun.elapsed(), target - at_first)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(engine) = self.engine.take() {
+            self.runtime.block_on(engine.stop());
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A running `nexum run`: its lines as they come, signals to it, and its end.
+
+use std::{
+    io::{BufRead as _, BufReader, Read},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Condvar, Mutex},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Far beyond what anything here takes, on a machine that does much else.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Killed when dropped.
+pub(crate) struct Engine {
+    child: Child,
+    stdout: Arc<Lines>,
+    stderr: Arc<Lines>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Lines {
+    read: Mutex<Vec<String>>,
+    more: Condvar,
+}
+
+/// How an engine has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// `None` where a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) log: String,
+    pub(crate) stderr: String,
+}
+
+impl Engine {
+    pub(crate) fn start(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (stdout, stderr) = (Arc::<Lines>::default(), Arc::<Lines>::default());
+        let readers = vec![
+            follow(child.stdout.take().unwrap(), Arc::clone(&stdout)),
+            follow(child.stderr.take().unwrap(), Arc::clone(&stderr)),
+        ];
+        Self {
+            child,
+            stdout,
+            stderr,
+            readers,
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until a line of the log has `text`.
+    pub(crate) fn wait_for_line(&self, text: &str) {
+        let lines = self.stdout.read.lock().unwrap();
+        let missing = |lines: &mut Vec<String>| !lines.iter().any(|line| line.contains(text));
+        let waited = self
+            .stdout
+            .more
+            .wait_timeout_while(lines, DEADLINE, missing);
+        let (lines, timeout) = waited.unwrap();
+        assert!(
+            !timeout.timed_out(),
+            "no line with {text:?}, but\n{}\n{}",
+            lines.join("\n"),
+            self.stderr.read.lock().unwrap().join("\n")
+        );
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> Ended {
+        let end = Instant::now() + DEADLINE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < end, "it does not end: {}", self.log());
+            thread::sleep(Duration::from_millis(5));
+        };
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        let stderr = self.stderr.read.lock().unwrap().join("\n");
+        Ended {
+            code: status.code(),
+            log: self.log(),
+            stderr,
+        }
+    }
+
+    /// Asks it to stop, and waits for its end.
+    pub(crate) fn stop(self) -> Ended {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(self) -> Ended {
+        self.signal(Signal::KILL);
+        let ended = self.wait();
+        assert_eq!(ended.code, None, "it ended by itself: {ended:?}");
+        ended
+    }
+
+    fn log(&self) -> String {
+        self.stdout.read.lock().unwrap().join("\n")
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn follow(output: impl Read + Send + 'static, lines: Arc<Lines>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            lines.read.lock().unwrap().push(line);
+            lines.more.notify_all();
+        }
+    })
+}
+
+/// Waits until `condition` answers.
+pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(answer) = condition() {
+            return answer;
+        }
+        assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}

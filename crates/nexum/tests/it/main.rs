@@ -1,0 +1,16 @@
+//! The real binary, as an operator meets it: files in a folder, a node on a port, signals, exit
+//! codes, and what is printed.
+//!
+//! [`folder`], [`engine`] and [`node`] set the stage; every other module has one subject.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod engine;
+mod folder;
+mod help;
+mod inspect;
+mod kill;
+mod node;
+mod refusals;
+mod secrets;
+mod signals;
