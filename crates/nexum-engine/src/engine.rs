@@ -138,9 +138,13 @@ impl Engine {
         for (status, worker) in &mut self.workers {
             if tokio::time::timeout_at(deadline, &mut *worker)
                 .await
-                .is_err()
+                .is_ok()
             {
-                worker.abort();
+                continue;
+            }
+            worker.abort();
+            // A busy guest yields at the next tick; its state is free once the task is gone.
+            if worker.await.is_err() {
                 cut_off.push(status.read().name);
             }
         }

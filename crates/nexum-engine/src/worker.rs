@@ -68,8 +68,10 @@ impl Inlet {
     /// Reads on from what is committed.
     fn rewind(&mut self, cursor: Option<Cursor>) {
         let position = match (cursor, self.first) {
+            (Some(_), _) => self.route.position(cursor),
             (None, Some(first)) => first,
-            (cursor, _) => self.route.position(cursor),
+            // Nothing has been read: the reader is still where it began, though the head is not.
+            (None, None) => return,
         };
         self.reader = self.feed.reader(position);
     }
