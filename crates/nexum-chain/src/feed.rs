@@ -58,8 +58,6 @@ pub struct Interest {
     pub depth: Depth,
     /// What happens where the reader falls behind further than the window.
     pub on_lag: OnLag,
-    /// Whether logs may come before their block is complete. A wish: they come with the block.
-    pub push: bool,
 }
 
 /// Where a reader begins.

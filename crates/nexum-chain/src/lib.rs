@@ -48,8 +48,6 @@ pub mod limits {
     pub const MAX_CACHE_BYTES: usize = 16 * 1024 * 1024;
     /// The longest error message of a node that is passed on, in characters.
     pub const MAX_NODE_MESSAGE_CHARS: usize = 512;
-    /// How many recent blocks a feed holds, and how far back a reorg is followed.
-    pub const WINDOW: usize = 256;
     /// The most blocks that are asked for in one batch.
     pub const BLOCKS_PER_BATCH: usize = 64;
 }

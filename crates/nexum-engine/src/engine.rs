@@ -7,7 +7,7 @@ use nexum_chain::{ChainError, Chains, WrongChainId, WrongChainIds};
 use nexum_host::{Host, HostSetupError, SystemClock};
 use nexum_manifest::{EngineFile, ManifestErrors, ModuleManifest, Problem, Setup};
 use nexum_store::{ModuleStore, StateDir, StoreError, StoreOptions};
-use nexum_types::{ChainRpc, ModuleName};
+use nexum_types::ModuleName;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -73,9 +73,9 @@ impl Engine {
         } = setup;
         let config = file.config();
         let chains = Chains::new(config.chains.values().cloned()).map_err(StartError::Chain)?;
-        let rpc: Arc<dyn ChainRpc> = Arc::new(chains.clone());
-        let host = Host::new(rpc, Arc::new(SystemClock::new())).map_err(StartError::Host)?;
-        let loaded = load::load(&Arc::new(host), &bundles).await?;
+        let host = Host::new(Arc::new(SystemClock::new())).map_err(StartError::Host)?;
+        let rate = config.policy.rpc_rate;
+        let loaded = load::load(&Arc::new(host), &bundles, &chains, rate).await?;
         chains
             .verify()
             .await
@@ -142,9 +142,13 @@ impl Engine {
         for (status, worker) in &mut self.workers {
             if tokio::time::timeout_at(deadline, &mut *worker)
                 .await
-                .is_err()
+                .is_ok()
             {
-                worker.abort();
+                continue;
+            }
+            worker.abort();
+            // A busy guest yields at the next tick; its state is free once the task is gone.
+            if worker.await.is_err() {
                 cut_off.push(status.read().name);
             }
         }

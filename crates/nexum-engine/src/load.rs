@@ -4,8 +4,9 @@
 use std::{fs, io, sync::Arc};
 
 use futures::{StreamExt as _, stream};
+use nexum_chain::Limited;
 use nexum_host::{Host, LoadError, Loaded, LogRate, ModuleSpec};
-use nexum_manifest::{Bundle, ManifestErrors, Problem};
+use nexum_manifest::{Bundle, ManifestErrors, Problem, Rate};
 use nexum_types::{BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest, RpcResult};
 
 use crate::StartError;
@@ -20,13 +21,19 @@ enum Fault {
     Load(LoadError),
 }
 
-/// Compiles and checks every bundle's component.
-pub(crate) async fn load(host: &Arc<Host>, bundles: &[Bundle]) -> Result<Vec<Loaded>, StartError> {
+/// Compiles and checks every bundle's component. Each module reaches its chains through `chain`,
+/// at the rate that the policy allows each.
+pub(crate) async fn load<C: ChainRpc + Clone>(
+    host: &Arc<Host>,
+    bundles: &[Bundle],
+    chain: &C,
+    rate: Option<Rate>,
+) -> Result<Vec<Loaded>, StartError> {
     let results: Vec<_> = stream::iter(bundles)
         .map(|bundle| {
             let host = Arc::clone(host);
             let path = bundle.component.clone();
-            let spec = spec(bundle);
+            let spec = spec(bundle, chain.clone(), rate);
             tokio::task::spawn_blocking(move || {
                 let bytes = fs::read(&path).map_err(Fault::Read)?;
                 host.load(&bytes, spec).map_err(Fault::Load)
@@ -50,8 +57,10 @@ pub(crate) async fn load(host: &Arc<Host>, bundles: &[Bundle]) -> Result<Vec<Loa
 /// component is one, is for this contract, and imports only what its manifest declares.
 pub async fn check(bundles: &[Bundle]) -> Result<(), StartError> {
     let clock = Arc::new(nexum_host::SystemClock::new());
-    let host = Host::new(Arc::new(NoChains), clock).map_err(StartError::Host)?;
-    load(&Arc::new(host), bundles).await.map(drop)
+    let host = Host::new(clock).map_err(StartError::Host)?;
+    load(&Arc::new(host), bundles, &NoChains, None)
+        .await
+        .map(drop)
 }
 
 /// What is wrong, at the line of the manifest that has to do with it.
@@ -86,7 +95,11 @@ fn problem(bundle: &Bundle, fault: &Fault) -> Problem {
     }
 }
 
-fn spec(bundle: &Bundle) -> ModuleSpec {
+fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, rate: Option<Rate>) -> ModuleSpec {
+    let chain: Arc<dyn ChainRpc> = match rate {
+        Some(rate) => Arc::new(Limited::new(chain, rate)),
+        None => Arc::new(chain),
+    };
     let manifest = &bundle.manifest;
     ModuleSpec {
         name: manifest.name.clone(),
@@ -95,10 +108,12 @@ fn spec(bundle: &Bundle) -> ModuleSpec {
         chains: manifest.chains.clone(),
         resources: manifest.resources,
         log_rate: LogRate::default(),
+        chain,
     }
 }
 
 /// The chains of a check, which instantiates nothing and so asks nothing.
+#[derive(Clone)]
 struct NoChains;
 
 impl NoChains {

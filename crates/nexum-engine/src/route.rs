@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use nexum_chain::{FeedBlock, FeedItem, Interest, Position};
 use nexum_manifest::{
-    BlockSubscription, Delivery, LogSubscription, ModuleManifest, OnLag, Start, Subscription,
+    BlockSubscription, LogSubscription, ModuleManifest, OnLag, Start, Subscription,
 };
 use nexum_types::{BlockNumber, BlockRef, ChainId, Cursor, Delivered, Depth, Event, Log, Source};
 
@@ -81,7 +81,6 @@ impl Route {
             logs: self.logs.iter().map(|log| log.filter.clone()).collect(),
             depth: self.depth,
             on_lag: if skip { OnLag::Skip } else { OnLag::CatchUp },
-            push: self.logs.iter().any(|log| log.delivery == Delivery::Push),
         }
     }
 

@@ -33,7 +33,6 @@ const TYPES: &str = "types";
 pub struct Host {
     engine: Engine,
     code: CodeCache,
-    chain: Arc<dyn ChainRpc>,
     clock: Arc<dyn Clock>,
     ticker: Arc<Ticker>,
 }
@@ -50,7 +49,7 @@ pub enum HostSetupError {
 }
 
 /// What a module is allowed, whatever its bytes say.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ModuleSpec {
     /// The module's name, for its log.
     pub name: ModuleName,
@@ -64,6 +63,8 @@ pub struct ModuleSpec {
     pub resources: Resources,
     /// How much it may log.
     pub log_rate: LogRate,
+    /// Through which it reaches its chains.
+    pub chain: Arc<dyn ChainRpc>,
 }
 
 /// Why a component is refused.
@@ -141,9 +142,8 @@ fn listed(capabilities: &BTreeSet<Capability>) -> String {
 const CONTRACT_VERSION: &str = "0.3.0";
 
 impl Host {
-    /// Sets up the wasm engine. Modules reach their chains through `chain` and get their time
-    /// from `clock`.
-    pub fn new(chain: Arc<dyn ChainRpc>, clock: Arc<dyn Clock>) -> Result<Self, HostSetupError> {
+    /// Sets up the wasm engine. Modules get their time from `clock`.
+    pub fn new(clock: Arc<dyn Clock>) -> Result<Self, HostSetupError> {
         let mut config = Config::new();
         config
             .consume_fuel(true)
@@ -157,7 +157,6 @@ impl Host {
         Ok(Self {
             engine,
             code: CodeCache::default(),
-            chain,
             clock,
             ticker: Arc::new(ticker),
         })
@@ -190,7 +189,7 @@ impl Host {
             _code: code,
             resources: spec.resources,
             chains: Arc::new(spec.chains),
-            chain: Arc::clone(&self.chain),
+            chain: spec.chain,
             clock: Arc::clone(&self.clock),
             log,
             _ticker: Arc::clone(&self.ticker),

@@ -177,8 +177,6 @@ pub struct LogSubscription {
     pub depth: Depth,
     /// What happens where the module falls behind.
     pub on_lag: OnLag,
-    /// How early logs come.
-    pub delivery: Delivery,
 }
 
 /// What happens where a module falls so far behind that the feed's ring does not hold its next
@@ -190,17 +188,6 @@ pub enum OnLag {
     CatchUp,
     /// It goes on at the head; what it misses is counted and logged.
     Skip,
-}
-
-/// How early the logs of a block come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Delivery {
-    /// With their block, complete.
-    #[default]
-    Block,
-    /// As the node announces them (`eth_subscribe("logs")`); what it leaves out comes with the
-    /// block. Each log comes once.
-    Push,
 }
 
 /// Where a subscription without a cursor begins.

@@ -6,7 +6,7 @@ use nexum_types::{Address, ChainId, Depth, LogFilter};
 use serde_json::{Value, json};
 
 use crate::{
-    BlockSubscription, Delivery, LogSubscription, OnLag, Start, Subscription,
+    BlockSubscription, LogSubscription, OnLag, Start, Subscription,
     decode::{At, Decode, Decoder, Node, Tried, Written, table},
     event::Signature,
     lists::{OneOrMore, report_repeated},
@@ -58,8 +58,6 @@ table! {
         optional finality: At<Finality>,
         /// What happens where the module falls behind what the engine keeps: "catch-up", everything it has missed comes, or "skip", it goes on at the head.
         default on_lag: OnLag = OnLag::default(),
-        /// How early logs come: "block", with their block and complete, or "push", as the node announces them.
-        default delivery: At<Delivery> = At::nowhere(Delivery::default()),
     }
 }
 
@@ -137,14 +135,6 @@ impl RawBlock {
 impl RawLog {
     fn resolve(self, decoder: &mut Decoder) -> RawSubscription {
         let depth = depth(self.confirmations, self.finality, decoder);
-        let delivery = self.delivery.value;
-        if delivery == Delivery::Push && depth.is_some_and(|depth| depth != Depth::Head) {
-            let keys = decoder.keys();
-            let message = format!("`{keys}.delivery` is \"push\", which cannot wait for a depth");
-            let help = "take out \"push\", or the depth (`confirmations`, `finality`)";
-            let span = self.delivery.span.clone();
-            decoder.report_with_help(span, message, "comes early", help);
-        }
         let topics = topics(self.event, self.r#where, self.topics, decoder);
         let addresses = self.address.map(|Addresses(addresses)| addresses);
         let subscription = || {
@@ -157,7 +147,6 @@ impl RawLog {
                 },
                 depth: depth?,
                 on_lag: self.on_lag,
-                delivery,
             }))
         };
         RawSubscription {
@@ -358,29 +347,6 @@ impl Written for OnLag {
         match self {
             Self::CatchUp => json!("catch-up"),
             Self::Skip => json!("skip"),
-        }
-    }
-}
-
-impl Decode for Delivery {
-    const EXPECTS: &'static str = "\"block\" or \"push\"";
-
-    fn schema() -> Value {
-        json!({ "type": "string", "enum": ["block", "push"] })
-    }
-
-    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
-        let text = decoder.text::<Self>(node)?;
-        let index = decoder.name(node, text, &["block", "push"])?;
-        Some([Self::Block, Self::Push][index])
-    }
-}
-
-impl Written for Delivery {
-    fn written(&self) -> Value {
-        match self {
-            Self::Block => json!("block"),
-            Self::Push => json!("push"),
         }
     }
 }

@@ -92,7 +92,6 @@ impl FeedReader {
             logs,
             depth,
             on_lag,
-            push: _,
         } = interest;
         let filters: Arc<[LogFilter]> = logs.into();
         let registration = shared.registry.register(Arc::clone(&filters), depth);

@@ -22,7 +22,7 @@ use crate::{
     layers::{self, Call, Stack},
     rate::RateLimiter,
     stats::EndpointStats,
-    transport::{HeadSubscription, LogSubscription, Transport},
+    transport::{HeadSubscription, Transport},
     weights,
 };
 
@@ -167,19 +167,6 @@ impl Node {
             return Err(Failure::Malformed);
         };
         self.subscribing(ws.subscribe_heads(id)).await
-    }
-
-    /// Subscribes to the logs that pass `filter`, an object as `eth_subscribe("logs")` takes it.
-    /// Only where the node [announces](Self::announces).
-    pub(crate) async fn subscribe_logs<F: serde::Serialize + Sync>(
-        &self,
-        id: Id,
-        filter: &F,
-    ) -> Result<LogSubscription, Failure> {
-        let Transport::Ws(ws) = &self.transport else {
-            return Err(Failure::Malformed);
-        };
-        self.subscribing(ws.subscribe_logs(id, filter)).await
     }
 
     /// What the stack does for a request, for one whose answer is not a packet. Not retried: the

@@ -17,7 +17,7 @@ use std::{
 use alloy_json_rpc::{Id, Request, RequestPacket, ResponsePacket};
 use alloy_primitives::hex;
 use alloy_transport::Authorization;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_tungstenite::{
     connect_async_with_config,
     tungstenite::{
@@ -34,10 +34,6 @@ use super::{io_kind, retry_after};
 use crate::{failure::Failure, limits};
 use connection::{Connection, Subscribed};
 use pending::Sink;
-
-/// How many announced logs wait to be taken. A reader that lets more wait loses the
-/// subscription, and learns that it has.
-const LOGS_WAITING: usize = 1024;
 
 /// One WebSocket endpoint. Clones share the connection.
 #[derive(Clone)]
@@ -74,27 +70,9 @@ impl WsTransport {
     /// Subscribes to new heads. Answers nothing that came before.
     pub(crate) async fn subscribe_heads(&self, id: Id) -> Result<HeadSubscription, Failure> {
         let (sink, heads) = watch::channel(None);
-        let subscribed = self
-            .subscribe(id, &["newHeads"], Sink::Newest(sink))
-            .await?;
+        let subscribed = self.subscribe(id, &["newHeads"], sink).await?;
         Ok(HeadSubscription {
             heads,
-            _subscribed: subscribed,
-        })
-    }
-
-    /// Subscribes to new logs that pass `filter`. Answers nothing that came before.
-    pub(crate) async fn subscribe_logs<F: serde::Serialize>(
-        &self,
-        id: Id,
-        filter: &F,
-    ) -> Result<LogSubscription, Failure> {
-        let (sink, logs) = mpsc::channel(LOGS_WAITING);
-        let subscribed = self
-            .subscribe(id, &("logs", filter), Sink::Each(sink))
-            .await?;
-        Ok(LogSubscription {
-            logs,
             _subscribed: subscribed,
         })
     }
@@ -153,19 +131,6 @@ impl HeadSubscription {
                 return Ok(header);
             }
         }
-    }
-}
-
-/// Logs as one connection announces them. Ends the subscription when dropped.
-pub(crate) struct LogSubscription {
-    logs: mpsc::Receiver<String>,
-    _subscribed: Subscribed,
-}
-
-impl LogSubscription {
-    /// The next log, as the node's JSON, once there is one. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> Result<String, Failure> {
-        self.logs.recv().await.ok_or(Failure::Lost)
     }
 }
 

@@ -136,7 +136,6 @@ pub(crate) fn blocks() -> Interest {
         logs: Vec::new(),
         depth: Depth::Head,
         on_lag: OnLag::CatchUp,
-        push: false,
     }
 }
 

@@ -17,7 +17,7 @@ use nexum_manifest::{Capability, Durability, Resources, Setup};
 use nexum_store::{ModuleStore, StateDir, StoreOptions};
 use nexum_testkit::{RpcServer, ScriptedChain, guests};
 use nexum_types::{
-    B256, Block, BlockNumber, CallState, ChainId, Config, Cursor, Event, Source, WriteSet,
+    B256, Block, BlockNumber, CallState, ChainId, Config, Cursor, Depth, Event, Source, WriteSet,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -72,7 +72,10 @@ impl Store {
     pub(crate) fn commit(&self, writes: &WriteSet, number: u64) {
         let cursor = Cursor::Block(block(number).block_ref());
         self.store
-            .commit(writes, Some((Source::Chain(ChainId(CHAIN)), cursor)))
+            .commit(
+                writes,
+                Some((Source::Chain(ChainId(CHAIN), Depth::Head), cursor).into()),
+            )
             .unwrap();
     }
 }
@@ -88,8 +91,9 @@ pub(crate) struct Module {
 impl Module {
     pub(crate) async fn new(fixture: &str, durability: Durability) -> Self {
         let chains = Chains::new([]).unwrap();
-        let host = Host::new(Arc::new(chains), Arc::new(SystemClock::new())).unwrap();
+        let host = Host::new(Arc::new(SystemClock::new())).unwrap();
         let spec = ModuleSpec {
+            chain: Arc::new(chains),
             name: "bench".parse().unwrap(),
             digest: None,
             capabilities: BTreeSet::from(Capability::ALL),

@@ -28,7 +28,6 @@ fn logs(contract: u8, start: Start) -> LogSubscription {
         },
         depth: Depth::Head,
         on_lag: OnLag::CatchUp,
-        delivery: Delivery::Block,
     }
 }
 

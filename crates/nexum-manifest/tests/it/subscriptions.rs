@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use nexum_manifest::{BlockSubscription, Delivery, LogSubscription, OnLag, Start, Subscription};
+use nexum_manifest::{BlockSubscription, LogSubscription, OnLag, Start, Subscription};
 use nexum_types::{Address, B256, BlockNumber, ChainId, Depth, LogFilter};
 
 use crate::check::{MODULE, check_module, module};
@@ -66,7 +66,6 @@ fn every_key_is_taken() {
         chain_id = 1
         topics = ["*", "{TRANSFER}"]
         finality = "latest"
-        delivery = "push"
         "#
     );
     let expected = [
@@ -91,7 +90,6 @@ fn every_key_is_taken() {
             },
             depth: Depth::Finalized,
             on_lag: OnLag::Skip,
-            delivery: Delivery::Block,
         }),
         Subscription::Log(LogSubscription {
             chain_id: ChainId(1),
@@ -102,7 +100,6 @@ fn every_key_is_taken() {
             },
             depth: Depth::Head,
             on_lag: OnLag::CatchUp,
-            delivery: Delivery::Push,
         }),
     ];
     assert_eq!(subscriptions(&text), expected);
@@ -152,7 +149,7 @@ fn logs_can_match_several_subscriptions_but_not_the_same_twice() {
         &format!(
             "{MODULE}{}{}",
             log(&both, ""),
-            log(&turned, "delivery = \"push\"")
+            log(&turned, "on_lag = \"skip\"")
         ),
         r#"
 nexum.toml:15:12: two subscriptions take the same logs of chain 1
@@ -170,7 +167,7 @@ fn without_a_kind_the_other_keys_tell() {
 nexum.toml:8:1: `subscription.kind` is missing
   help: What the events are: "block" or "log"
 nexum.toml:11:1: unknown key `every` in `subscription`
-  help: the keys here are `kind`, `chain_id`, `address`, `event`, `where`, `topics`, `start`, `confirmations`, `finality`, `on_lag`, `delivery`
+  help: the keys here are `kind`, `chain_id`, `address`, `event`, `where`, `topics`, `start`, `confirmations`, `finality`, `on_lag`
 "#,
     );
 }
@@ -186,7 +183,7 @@ nexum.toml:13:12: `subscription` has both `confirmations` and `finality`
     );
     check_log(
         &format!(
-            "address = \"{A}\"\nconfirmations = 0\nfinality = \"final\"\non_lag = \"drop\"\ndelivery = \"pull\"\nevery = 1"
+            "address = \"{A}\"\nconfirmations = 0\nfinality = \"final\"\non_lag = \"drop\"\nevery = 1"
         ),
         r#"
 nexum.toml:12:17: `subscription.confirmations` is 0, and the least is 1
@@ -195,21 +192,8 @@ nexum.toml:13:12: `subscription.finality` does not take "final"
   help: it takes one of "latest", "safe", "finalized"
 nexum.toml:14:10: `subscription.on_lag` does not take "drop"
   help: it takes one of "catch-up", "skip"
-nexum.toml:15:12: `subscription.delivery` does not take "pull"
-  help: it takes one of "block", "push"
-nexum.toml:16:1: unknown key `every` in `subscription`
-  help: the keys here are `kind`, `chain_id`, `address`, `event`, `where`, `topics`, `start`, `confirmations`, `finality`, `on_lag`, `delivery`
-"#,
-    );
-}
-
-#[test]
-fn what_comes_early_cannot_wait() {
-    check_log(
-        &format!("address = \"{A}\"\ndelivery = \"push\"\nfinality = \"safe\""),
-        r#"
-nexum.toml:12:12: `subscription.delivery` is "push", which cannot wait for a depth
-  help: take out "push", or the depth (`confirmations`, `finality`)
+nexum.toml:15:1: unknown key `every` in `subscription`
+  help: the keys here are `kind`, `chain_id`, `address`, `event`, `where`, `topics`, `start`, `confirmations`, `finality`, `on_lag`
 "#,
     );
 }

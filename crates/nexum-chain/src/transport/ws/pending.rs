@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use alloy_json_rpc::{Id, Response, ResponsePacket};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::failure::Failure;
 
@@ -37,24 +37,8 @@ impl Waiting {
     }
 }
 
-/// Where announcements go.
-pub(super) enum Sink {
-    /// Only the newest matters.
-    Newest(watch::Sender<Option<String>>),
-    /// Each matters.
-    Each(mpsc::Sender<String>),
-}
-
-impl Sink {
-    /// False where nobody takes them any more, or not fast enough.
-    pub(super) fn put(&self, announced: &RawValue) -> bool {
-        let announced = announced.get().to_owned();
-        match self {
-            Self::Newest(newest) => newest.send(Some(announced)).is_ok(),
-            Self::Each(each) => each.try_send(announced).is_ok(),
-        }
-    }
-}
+/// Where announcements go. Only the newest matters.
+pub(super) type Sink = watch::Sender<Option<String>>;
 
 /// What a frame holds.
 pub(super) enum Frame {

@@ -1,0 +1,166 @@
+//! No module waits for another, whatever the other does.
+
+use std::time::{Duration, Instant};
+
+use nexum_testkit::RpcServer;
+
+use crate::{
+    log,
+    world::{Module, Running, Via, World, server},
+};
+
+/// How long `slow` takes for an event.
+const SLEEP: Duration = Duration::from_secs(10);
+
+/// Mines blocks one at a time: how long each took from mined to committed by `tally`.
+async fn latencies(engine: &Running, server: &RpcServer) -> Vec<Duration> {
+    let mut latencies = Vec::new();
+    for number in server.chain().head().number + 1..=21 {
+        let mined = Instant::now();
+        server.chain().mine(1);
+        engine.delivered("tally", number).await;
+        latencies.push(mined.elapsed());
+    }
+    latencies.sort();
+    latencies
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_neighbour_leaves_the_latency_of_a_fast_module_unchanged() {
+    let alone = {
+        let server = server(1).await;
+        let world = World::over(&server, Via::Ws).module(Module::fixture("tally"));
+        let engine = world.start().await;
+        engine.delivered("tally", 1).await;
+        let latencies = latencies(&engine, &server).await;
+        engine.stop().await;
+        latencies
+    };
+
+    log::keep();
+    let server = server(1).await;
+    let slow = Module::fixture("slow")
+        .named("neighbour")
+        .config(&format!("millis = {}", SLEEP.as_millis()));
+    let world = World::over(&server, Via::Ws)
+        .grace("10ms")
+        .module(slow)
+        .module(Module::fixture("tally"));
+    let engine = world.start().await;
+    log::says("neighbour", "sleeping").await;
+    engine.delivered("tally", 1).await;
+    let beside = latencies(&engine, &server).await;
+    let of_slow = engine.status("neighbour");
+    engine.stop_in_grace().await;
+
+    assert!(of_slow.delivered <= 1 && of_slow.failed == 0, "{of_slow:?}");
+    world.state("tally").assert_tallied(1..=21);
+    // Waiting for the neighbour even once would cost about what it sleeps. The bounds leave room
+    // for a busy machine, and none for that.
+    let (median, worst) = (beside[beside.len() / 2], beside[beside.len() - 1]);
+    assert!(worst < SLEEP / 2, "beside a slow one: {beside:?}");
+    assert!(
+        median < alone[alone.len() / 2] + Duration::from_millis(500),
+        "alone: {alone:?}, beside a slow one: {beside:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guests_that_compute_without_end_leave_the_processor_to_others() {
+    let server = server(50).await;
+    let spin = Module::fixture("spin")
+        .limited("max_event_duration = \"10m\"")
+        .limited("max_fuel_per_event = 9_000_000_000_000_000_000");
+    let spinning = ["spin-a", "spin-b", "spin-c"].map(|name| spin.clone().named(name));
+    let world = World::over(&server, Via::Ws)
+        .grace("10ms")
+        .modules(spinning)
+        .module(Module::fixture("counter"));
+
+    // More of them than threads, and none is ever done.
+    let engine = world.start().await;
+    engine.delivered("counter", 50).await;
+    server.chain().mine(5);
+    engine.delivered("counter", 55).await;
+    assert_eq!(engine.status("spin-a").failed, 0);
+    engine.stop_in_grace().await;
+
+    world
+        .state("counter")
+        .assert_counted(server.chain(), 1..=55);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_ends_at_its_deadline_or_with_its_fuel() {
+    let server = server(4).await;
+    let spin = |name, limit: &str| {
+        Module::fixture("spin")
+            .named(name)
+            .config("from = 3")
+            .limited(limit)
+    };
+    let late = spin("late", "max_event_duration = \"1s\"")
+        .limited("max_fuel_per_event = 9_000_000_000_000_000_000");
+    let world = World::over(&server, Via::Ws)
+        .module(late)
+        .module(spin("thirsty", "max_fuel_per_event = 10_000_000"))
+        .module(Module::fixture("counter"));
+    let engine = world.start().await;
+
+    let late = engine.failed("late", 1).await;
+    assert_eq!(late, "the call took longer than 1s (max_event_duration)");
+    let thirsty = engine.failed("thirsty", 1).await;
+    assert_eq!(
+        thirsty,
+        "the call used up its 10000000 units of fuel (max_fuel_per_event)"
+    );
+    engine.delivered("counter", 4).await;
+    engine.stop().await;
+
+    for name in ["late", "thirsty"] {
+        let state = world.state(name);
+        assert_eq!(state.keys(""), ["ok"], "{name}");
+        assert_eq!((state.number("ok"), state.cursor()), (Some(2), Some(2)));
+    }
+    world.state("counter").assert_counted(server.chain(), 1..=4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_covers_what_a_guest_waits_for() {
+    log::keep();
+    let server = server(1).await;
+    let slow = Module::fixture("slow")
+        .config("millis = 600_000")
+        .limited("max_event_duration = \"200ms\"");
+    let world = World::over(&server, Via::Ws).module(slow);
+    let engine = world.start().await;
+    let late = engine.failed("slow", 1).await;
+    assert_eq!(late, "the call took longer than 200ms (max_event_duration)");
+    engine.stop().await;
+    assert_eq!(world.state("slow").number("count"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_is_given_up_to_the_limit_and_not_beyond() {
+    const MIB: u64 = 1024 * 1024;
+    let server = server(2).await;
+    let memory = |name, mib: u64| {
+        Module::fixture("memory")
+            .named(name)
+            .limited(&format!("max_memory_bytes = {}", mib * MIB))
+    };
+    let world = World::over(&server, Via::Ws)
+        .module(memory("mib-16", 16))
+        .module(memory("mib-48", 48));
+    let engine = world.start().await;
+    engine.delivered("mib-16", 2).await;
+    engine.delivered("mib-48", 2).await;
+    let ended = engine.stop().await;
+
+    for (name, limit) in [("mib-16", 16), ("mib-48", 48)] {
+        assert_eq!(ended.module(name).last_error, None);
+        let got = world.state(name).number("mib").unwrap();
+        // Its code, its stack and what allocating costs take the rest.
+        assert!((limit - 6..limit).contains(&got), "{name} got {got} MiB");
+    }
+}

@@ -1,0 +1,24 @@
+//! The engine over real bundles on disk, real guests, real state files and real JSON-RPC servers.
+//!
+//! [`world`] sets the stage and runs the engine, [`evidence`] reads what a module has left behind,
+//! [`log`] what was logged; every other module has one subject.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a helper that fails fails its test"
+)]
+
+mod burst;
+mod coverage;
+mod delivery;
+mod evidence;
+mod isolation;
+mod lifecycle;
+mod log;
+mod output;
+mod refusals;
+mod rooms;
+mod rpc;
+mod transactions;
+mod world;

@@ -1,0 +1,177 @@
+//! Bad input at the start: told all at once, with file, line and remedy, before anything runs.
+
+use std::{fs, path::Path};
+
+use nexum_engine::StartError;
+use nexum_manifest::Problem;
+
+use crate::world::{CHAIN, Module, Via, World, server, server_of};
+
+/// One problem as the operator reads it.
+#[derive(Debug)]
+struct Told {
+    file: String,
+    /// The text of the line that it points at.
+    line: String,
+    message: String,
+    remedy: String,
+}
+
+impl Told {
+    fn of(problem: &Problem) -> Self {
+        let text = fs::read_to_string(problem.file()).unwrap();
+        let line = problem.line().expect("it points at a line");
+        Self {
+            file: problem.file().to_owned(),
+            line: text.lines().nth(line - 1).unwrap().to_owned(),
+            message: problem.message().to_owned(),
+            remedy: problem.remedy().expect("it says what to do").to_owned(),
+        }
+    }
+
+    #[track_caller]
+    fn assert(&self, file: &Path, line: &str, message: &str, remedy: &str) {
+        assert_eq!(Path::new(&self.file), file);
+        assert_eq!(self.line, line);
+        assert!(self.message.contains(message), "{}", self.message);
+        assert!(self.remedy.contains(remedy), "{}", self.remedy);
+    }
+}
+
+/// What the engine tells instead of starting. Whatever the reason: it leaves no state behind.
+async fn refused(world: &World) -> Vec<Told> {
+    let StartError::Refused(errors) = world.try_start().await.unwrap_err() else {
+        panic!("not refused, but ended for another reason");
+    };
+    assert!(!world.state_dir().exists(), "a refused start made a state");
+    errors.problems().map(Told::of).collect()
+}
+
+async fn refused_once(world: &World) -> Told {
+    let mut told = refused(world).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    told.remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_is_not_declared() {
+    let server = server(1).await;
+    let with = |capabilities: &[&'static str]| {
+        let module = Module::fixture("undeclared").granted(capabilities);
+        World::over(&server, Via::Ws).module(module)
+    };
+
+    let world = with(&["chain"]);
+    refused_once(&world).await.assert(
+        &world.manifest("undeclared"),
+        "required = [\"chain\"]",
+        "imports what its manifest does not declare: \"random\"",
+        "add \"random\" to `required` under [capabilities]",
+    );
+    let none = refused_once(&with(&[])).await;
+    assert!(none.message.contains("\"chain\", \"random\""), "{none:?}");
+
+    let engine = with(&["chain", "random"]).start().await;
+    engine.delivered("undeclared", 1).await;
+    assert_eq!(engine.stop().await.module("undeclared").last_error, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_no_component() {
+    let server = server(1).await;
+    let world = World::over(&server, Via::Ws).module(Module::fixture("counter"));
+    let path = world.component("counter");
+    let whole = fs::read(&path).unwrap();
+    let tampered: [(&[u8], &str); 4] = [
+        (
+            b"\0asm\x01\0\0\0",
+            "no WebAssembly component but a core WebAssembly module",
+        ),
+        (b"#!/bin/sh\n", "no WebAssembly at all"),
+        (b"", "an empty file"),
+        (&whole[..whole.len() / 2], "it does not compile"),
+    ];
+    for (bytes, message) in tampered {
+        fs::write(&path, bytes).unwrap();
+        refused_once(&world).await.assert(
+            &world.engine_file(),
+            "path = \"counter\"",
+            message,
+            "build the module with --target wasm32-wasip2",
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_for_another_world() {
+    let server = server(1).await;
+    let world = World::over(&server, Via::Ws).module(Module::fixture("query"));
+    refused_once(&world).await.assert(
+        &world.engine_file(),
+        "path = \"query\"",
+        "not built for the world nexum:host/event-module@0.3.0",
+        "build the module for the world event-module",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_not_those_of_the_manifest() {
+    let server = server(1).await;
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    let with = |digest: &str| {
+        let module = Module::fixture("counter").with_digest(digest);
+        World::over(&server, Via::Ws).module(module)
+    };
+    let world = with(&wrong);
+    let told = refused_once(&world).await;
+    told.assert(
+        &world.manifest("counter"),
+        &format!("component = \"{wrong}\""),
+        "and its manifest says 0000",
+        "write component = \"sha256:",
+    );
+
+    // The remedy can be taken as it is written.
+    let right = told.remedy.split('"').nth(1).unwrap();
+    let engine = with(right).start().await;
+    engine.delivered("counter", 1).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_of_another_chain() {
+    let (right, other) = (server(1).await, server_of(100, 1).await);
+    for url in [other.http_url(), other.ws_url()] {
+        let world = World::over(&right, Via::Ws)
+            .chain(1, &url)
+            .module(Module::fixture("counter"));
+        refused_once(&world).await.assert(
+            &world.engine_file(),
+            &format!("url = \"{url}\""),
+            "chain 100",
+            "move the endpoint to [chains.100]",
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_component_is_looked_at_before_any_is_refused() {
+    let server = server(1).await;
+    let world = World::over(&server, Via::Ws)
+        .module(Module::fixture("counter"))
+        .module(Module::fixture("undeclared").granted(&["chain"]))
+        .module(Module::fixture("noop").named("no-component"))
+        .module(Module::fixture("query"));
+    fs::write(world.component("no-component"), b"text").unwrap();
+
+    let told = refused(&world).await;
+
+    let named = |module: &str| told.iter().any(|told| told.message.contains(module));
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(
+        ["undeclared", "no-component", "query"]
+            .into_iter()
+            .all(named)
+    );
+    assert_eq!(server.request_log().wire_messages, 0, "chain {CHAIN}");
+}

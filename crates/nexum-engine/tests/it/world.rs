@@ -1,0 +1,398 @@
+//! The stage of a story: a folder with the operator's file and bundles, a chain, and the engine
+//! that runs over them. Each test has a folder and a port of its own.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use nexum_engine::{Engine, ModuleStatus, Phase, StartError, Stopped};
+use nexum_manifest::{Setup, Start};
+use nexum_store::StoreError;
+use nexum_testkit::{RpcServer, ScriptedChain, guests};
+use nexum_types::{BlockNumber, ModuleName};
+use tempfile::TempDir;
+
+use crate::evidence::State;
+
+/// The chain that a module gets its blocks from, unless told otherwise.
+pub(crate) const CHAIN: u64 = 31337;
+
+/// Longer than anything here takes on a slow and busy machine.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// The two ways to a node.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Via {
+    Http,
+    Ws,
+}
+
+impl Via {
+    fn url(self, server: &RpcServer) -> String {
+        match self {
+            Self::Http => server.http_url(),
+            Self::Ws => server.ws_url(),
+        }
+    }
+}
+
+/// A server before a chain that has `blocks` blocks after its genesis.
+pub(crate) async fn server_of(chain_id: u64, blocks: u64) -> RpcServer {
+    let chain = ScriptedChain::new(chain_id);
+    chain.mine(blocks);
+    RpcServer::start(chain).await.unwrap()
+}
+
+/// A server before [`CHAIN`], with `blocks` blocks after its genesis.
+pub(crate) async fn server(blocks: u64) -> RpcServer {
+    server_of(CHAIN, blocks).await
+}
+
+/// A bundle to be: a guest and what its manifest says.
+#[derive(Debug, Clone)]
+pub(crate) struct Module {
+    name: String,
+    component: PathBuf,
+    digest: Option<String>,
+    capabilities: Vec<&'static str>,
+    subscriptions: Vec<(u64, Start)>,
+    resources: String,
+    durability: String,
+    config: String,
+}
+
+impl Module {
+    /// A probing guest, under its own name. It may use everything, and gets each block of
+    /// [`CHAIN`] from the first on.
+    pub(crate) fn fixture(name: &str) -> Self {
+        Self::of(name, guests::fixture(name).unwrap())
+    }
+
+    /// An example module; the rest is as for a fixture.
+    pub(crate) fn example(name: &str) -> Self {
+        Self::of(name, guests::module(name).unwrap())
+    }
+
+    fn of(name: &str, component: PathBuf) -> Self {
+        Self {
+            name: name.to_owned(),
+            component,
+            digest: None,
+            capabilities: vec!["chain", "local-store", "logging", "clock", "random"],
+            subscriptions: vec![(CHAIN, Start::Number(BlockNumber(1)))],
+            resources: String::new(),
+            durability: "\"event\"".to_owned(),
+            config: String::new(),
+        }
+    }
+
+    pub(crate) fn named(self, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..self
+        }
+    }
+
+    pub(crate) fn with_digest(self, digest: &str) -> Self {
+        Self {
+            digest: Some(digest.to_owned()),
+            ..self
+        }
+    }
+
+    pub(crate) fn granted(self, capabilities: &[&'static str]) -> Self {
+        Self {
+            capabilities: capabilities.to_vec(),
+            ..self
+        }
+    }
+
+    pub(crate) fn subscribed(self, subscriptions: &[(u64, Start)]) -> Self {
+        Self {
+            subscriptions: subscriptions.to_vec(),
+            ..self
+        }
+    }
+
+    pub(crate) fn since_latest(self) -> Self {
+        self.subscribed(&[(CHAIN, Start::Latest)])
+    }
+
+    /// A line for `[module.resources]`.
+    pub(crate) fn limited(mut self, line: &str) -> Self {
+        writeln!(self.resources, "{line}").unwrap();
+        self
+    }
+
+    /// A flush once in this time, instead of one for each event.
+    pub(crate) fn flushed_every(self, interval: &str) -> Self {
+        Self {
+            durability: format!("{{ interval = \"{interval}\" }}"),
+            ..self
+        }
+    }
+
+    /// A line for `[config]`.
+    pub(crate) fn config(mut self, line: &str) -> Self {
+        writeln!(self.config, "{line}").unwrap();
+        self
+    }
+
+    fn manifest(&self) -> String {
+        let Self {
+            name,
+            capabilities,
+            resources,
+            durability,
+            config,
+            ..
+        } = self;
+        let digest = self.digest.iter();
+        let component: String = digest.map(|d| format!("component = \"{d}\"\n")).collect();
+        let chains: Vec<_> = self.subscriptions.iter().map(|(chain, _)| chain).collect();
+        let mut text = format!(
+            "[module]\nname = \"{name}\"\nversion = \"1.0.0\"\n{component}\
+             [module.resources]\n{resources}\
+             [module.state]\ndurability = {durability}\n\
+             [chains]\nrequired = {chains:?}\n\
+             [capabilities]\nrequired = {capabilities:?}\n\
+             [config]\n{config}"
+        );
+        for (chain, start) in &self.subscriptions {
+            let start = match start {
+                Start::Latest => "\"latest\"".to_owned(),
+                Start::Number(number) => number.0.to_string(),
+            };
+            write!(
+                text,
+                "[[subscription]]\nkind = \"block\"\nchain_id = {chain}\nstart = {start}\n"
+            )
+            .unwrap();
+        }
+        text
+    }
+}
+
+/// A folder with everything that an engine needs.
+#[derive(Debug)]
+pub(crate) struct World {
+    folder: TempDir,
+    chains: String,
+    modules: Vec<String>,
+    grace: &'static str,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            chains: String::new(),
+            modules: Vec::new(),
+            grace: "60s",
+        }
+    }
+
+    /// A world with one chain.
+    pub(crate) fn over(server: &RpcServer, via: Via) -> Self {
+        Self::new().chain(server.chain().chain_id(), &via.url(server))
+    }
+
+    pub(crate) fn chain(mut self, id: u64, url: &str) -> Self {
+        let table = format!(
+            "[chains.{id}]\npoll_interval = \"20ms\"\n\
+             [[chains.{id}.endpoints]]\nurl = \"{url}\"\n"
+        );
+        self.chains.push_str(&table);
+        self
+    }
+
+    pub(crate) fn module(mut self, module: Module) -> Self {
+        let bundle = self.folder.path().join(&module.name);
+        guests::bundle(&bundle, &module.manifest(), &module.component).unwrap();
+        self.modules.push(module.name);
+        self
+    }
+
+    pub(crate) fn modules(self, modules: impl IntoIterator<Item = Module>) -> Self {
+        modules.into_iter().fold(self, Self::module)
+    }
+
+    /// How long calls in flight may take once the engine is to stop.
+    pub(crate) fn grace(self, grace: &'static str) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// The component of a module that is in this world, to be tampered with.
+    pub(crate) fn component(&self, module: &str) -> PathBuf {
+        self.folder.path().join(module).join("module.wasm")
+    }
+
+    pub(crate) fn manifest(&self, module: &str) -> PathBuf {
+        self.folder.path().join(module).join("nexum.toml")
+    }
+
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// The operator's file; written anew with each start.
+    pub(crate) fn engine_file(&self) -> PathBuf {
+        self.folder.path().join("nexum-engine.toml")
+    }
+
+    pub(crate) async fn try_start(&self) -> Result<Running, StartError> {
+        let Self { grace, chains, .. } = self;
+        let mut text =
+            format!("[engine]\nstate_dir = \"state\"\nshutdown_grace = \"{grace}\"\n{chains}");
+        for name in &self.modules {
+            write!(text, "[[modules]]\npath = \"{name}\"\n").unwrap();
+        }
+        fs::write(self.engine_file(), text).unwrap();
+        let setup = Setup::load(&self.engine_file()).unwrap();
+        Engine::start(setup).await.map(|engine| Running { engine })
+    }
+
+    pub(crate) async fn start(&self) -> Running {
+        self.try_start().await.unwrap()
+    }
+
+    /// What `module` has left on the disk. The engine has stopped.
+    pub(crate) fn state(&self, module: &str) -> State {
+        State::read(&self.state_dir(), &name(module)).unwrap()
+    }
+
+    /// What `module` has left on the disk once the engine's last task has let go of it.
+    pub(crate) async fn state_after_crash(&self, module: &str) -> State {
+        let (state_dir, name) = (self.state_dir(), name(module));
+        eventually("the state is free", || {
+            match State::read(&state_dir, &name) {
+                Err(StoreError::Locked { .. }) => None,
+                read => Some(read.unwrap()),
+            }
+        })
+        .await
+    }
+}
+
+/// An engine at work.
+#[derive(Debug)]
+pub(crate) struct Running {
+    engine: Engine,
+}
+
+impl Running {
+    pub(crate) fn status(&self, module: &str) -> ModuleStatus {
+        of(self.engine.status(), module)
+    }
+
+    /// Waits until `module` is as `condition` says, and answers how it was then.
+    pub(crate) async fn until(
+        &self,
+        module: &str,
+        what: &str,
+        condition: impl Fn(&ModuleStatus) -> bool,
+    ) -> ModuleStatus {
+        let mut last = self.status(module);
+        let reached = tokio::time::timeout(DEADLINE, async {
+            while !condition(&last) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                last = self.status(module);
+            }
+        })
+        .await;
+        assert!(
+            reached.is_ok(),
+            "not in time: {what}; the module is {last:?}"
+        );
+        last
+    }
+
+    /// Waits until `module` has committed `count` events since the start.
+    pub(crate) async fn delivered(&self, module: &str, count: u64) {
+        let what = format!("{count} events are delivered");
+        self.until(module, &what, |status| status.delivered >= count)
+            .await;
+    }
+
+    /// Waits until `count` of `module`'s calls have failed since the start, and answers how the
+    /// last one did.
+    pub(crate) async fn failed(&self, module: &str, count: u64) -> String {
+        let what = format!("{count} calls have failed");
+        let status = self
+            .until(module, &what, |status| status.failed >= count)
+            .await;
+        status.last_error.unwrap()
+    }
+
+    /// Waits until the `init` of `module` has succeeded.
+    pub(crate) async fn runs(&self, module: &str) {
+        self.until(module, "it runs", |status| status.phase == Phase::Run)
+            .await;
+    }
+
+    /// Ends the engine in order. No call was cut off.
+    pub(crate) async fn stop(self) -> Ended {
+        let ended = self.stop_in_grace().await;
+        assert!(ended.0.cut_off.is_empty(), "cut off: {:?}", ended.0.cut_off);
+        ended
+    }
+
+    /// Ends the engine in order; calls that take longer than the grace are cut off.
+    pub(crate) async fn stop_in_grace(self) -> Ended {
+        let stopped = tokio::time::timeout(DEADLINE, self.engine.stop()).await;
+        Ended(stopped.expect("the engine stops in time"))
+    }
+
+    /// Ends the engine as a crash would: nothing more is committed, nothing is flushed.
+    pub(crate) fn crash(self) {
+        drop(self.engine);
+    }
+}
+
+/// How the engine ended.
+#[derive(Debug)]
+pub(crate) struct Ended(Stopped);
+
+impl Ended {
+    pub(crate) fn module(&self, module: &str) -> ModuleStatus {
+        of(self.0.modules.clone(), module)
+    }
+
+    pub(crate) fn cut_off(&self) -> Vec<&str> {
+        self.0.cut_off.iter().map(ModuleName::as_str).collect()
+    }
+}
+
+fn of(modules: Vec<ModuleStatus>, name: &str) -> ModuleStatus {
+    let found = modules
+        .into_iter()
+        .find(|module| module.name.as_str() == name);
+    found.unwrap_or_else(|| panic!("no module runs under the name {name}"))
+}
+
+fn name(module: &str) -> ModuleName {
+    module.parse().unwrap()
+}
+
+/// What `look` finds, as soon as it finds something.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let found = tokio::time::timeout(DEADLINE, async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+    found.unwrap_or_else(|_| panic!("not in time: {what}"))
+}
+
+/// The root of the workspace.
+pub(crate) fn workspace() -> &'static Path {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("this crate is two folders below the root")
+}
