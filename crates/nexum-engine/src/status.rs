@@ -1,11 +1,14 @@
 //! What the engine tells of its modules while they run.
 
-use std::sync::{
-    Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use nexum_types::ModuleName;
+use nexum_types::{Cursor, ModuleName, Source};
 
 use crate::lifecycle::Phase;
 
@@ -18,6 +21,8 @@ pub struct ModuleStatus {
     pub phase: Phase,
     /// Events handled and committed since the engine started.
     pub delivered: u64,
+    /// How far it has come in each source it has anything of.
+    pub cursors: BTreeMap<Source, Cursor>,
     /// Blocks passed over since the engine started, where the manifest says `on_lag = "skip"`.
     pub skipped: u64,
     /// Why a source of events stands still, if one does.
@@ -41,6 +46,7 @@ pub(crate) struct StatusBoard {
 #[derive(Debug, Clone)]
 struct Detail {
     phase: Phase,
+    cursors: BTreeMap<Source, Cursor>,
     last_error: Option<String>,
     stalled: Option<String>,
 }
@@ -54,6 +60,7 @@ impl StatusBoard {
             failed: AtomicU64::new(0),
             detail: Mutex::new(Detail {
                 phase: Phase::Init,
+                cursors: BTreeMap::new(),
                 last_error: None,
                 stalled: None,
             }),
@@ -62,6 +69,10 @@ impl StatusBoard {
 
     pub(crate) fn delivered(&self) {
         self.delivered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_come(&self, source: Source, cursor: Cursor) {
+        self.detail().cursors.insert(source, cursor);
     }
 
     pub(crate) fn skipped(&self, blocks: u64) {
@@ -87,6 +98,7 @@ impl StatusBoard {
             name: self.name.clone(),
             phase: detail.phase,
             delivered: self.delivered.load(Ordering::Relaxed),
+            cursors: detail.cursors,
             skipped: self.skipped.load(Ordering::Relaxed),
             stalled: detail.stalled,
             failed: self.failed.load(Ordering::Relaxed),

@@ -206,6 +206,10 @@ impl Worker {
         }
         for inlet in &mut self.inlets {
             inlet.rewind(&store).map_err(Failure::Commit)?;
+            let source = inlet.route.source();
+            if let Some(cursor) = store.cursor(&source) {
+                self.status.has_come(source, cursor);
+            }
         }
         tracing::info!(module = %self.name, "module is running");
         *idle_store = None;
@@ -271,7 +275,7 @@ impl Worker {
                 given |= self.take_back(module, inlet, block.number).await?;
             }
             FeedItem::Progress(block) => {
-                module.store.note((source, Cursor::Block(block)).into());
+                self.note(module, (source, Cursor::Block(block)));
             }
             FeedItem::Skipped { first, last } => {
                 let blocks = last.0.saturating_sub(first.0) + 1;
@@ -280,9 +284,7 @@ impl Worker {
                     "the module is too far behind and skips to the head, as its manifest says"
                 );
                 self.status.skipped(blocks);
-                module
-                    .store
-                    .note((source, Cursor::Before(last.next())).into());
+                self.note(module, (source, Cursor::Before(last.next())));
             }
             FeedItem::BeyondWindow { from } => {
                 let error = format!(
@@ -312,7 +314,7 @@ impl Worker {
         deals.retain(|deal| deal.turn >= first_turn);
         let block_ref = block.block.block_ref();
         let Some(last) = deals.last().map(|deal| deal.turn) else {
-            module.store.note((source, Cursor::Block(block_ref)).into());
+            self.note(module, (source, Cursor::Block(block_ref)));
             return Ok(false);
         };
         let known = if first_turn == 0 {
@@ -366,7 +368,7 @@ impl Worker {
         let known = module.store.delivered(source, number);
         let known = known.map_err(Failure::Commit)?;
         let Some(mut delivered) = known.filter(|delivered| !delivered.logs.is_empty()) else {
-            module.store.note(forget);
+            self.note(module, forget);
             return Ok(false);
         };
         while let Some(Deal { turn, event }) = route::take_back(&mut delivered) {
@@ -395,12 +397,21 @@ impl Worker {
         let report = module.instance.on_event(state, event).await;
         let writes = accepted(report)?;
         if writes.is_empty() {
-            module.store.note(step);
+            self.note(module, step);
         } else {
+            let (source, cursor) = (step.source, step.cursor);
             self.commit(&module.store, writes, Some(step)).await?;
+            self.status.has_come(source, cursor);
         }
         self.status.delivered();
         Ok(())
+    }
+
+    /// Moves a cursor along with nothing else: it reaches the disk in its own time.
+    fn note(&self, module: &Running, step: impl Into<Step>) {
+        let step = step.into();
+        self.status.has_come(step.source, step.cursor);
+        module.store.note(step);
     }
 
     async fn commit(

@@ -5,7 +5,11 @@ use std::fmt::Write as _;
 use nexum_manifest::{Problem, Setup};
 use serde::Serialize;
 
-use crate::{cli::ConfigFile, exit::Failure, output, runtime};
+use crate::{
+    cli::ConfigFile,
+    exit::{Code, Failure},
+    output, runtime,
+};
 
 /// What `--json` prints. Where there are problems, the lists of what is configured are empty.
 #[derive(Debug, Serialize)]
@@ -46,7 +50,7 @@ pub(crate) fn check(config: &ConfigFile, json: bool) -> Result<(), Failure> {
                 modules: Vec::new(),
                 problems: errors.problems().collect(),
             })?;
-            Err(Failure::AlreadyTold)
+            Err(Failure::AlreadyTold(Code::Refused))
         }
         Err(failure) => Err(failure),
     }

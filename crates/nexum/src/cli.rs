@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use nexum_types::ModuleName;
+use nexum_types::{ChainId, ModuleName};
 
 use crate::exit;
 
@@ -33,6 +33,9 @@ pub(crate) enum Command {
     /// Check the engine's file and the bundles it names.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Put modules right by hand.
+    #[command(subcommand)]
+    Module(ModuleCommand),
     /// Look at the state of modules.
     #[command(subcommand)]
     State(StateCommand),
@@ -50,6 +53,24 @@ pub(crate) enum ConfigCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModuleCommand {
+    /// Let a module go on with a chain from a block of your choice, while no engine runs on the
+    /// state directory.
+    ///
+    /// The way out after a reorg that went deeper than the chain's `reorg_window`: the module
+    /// stands still then, since what it was given and has left the chain is not remembered far
+    /// enough back.
+    ///
+    /// Its cursors of the chain, at every depth, move to just before the block, and what was
+    /// delivered of the chain is forgotten: no log of before is ever told as removed. The module's
+    /// own entries stay as they are. Whatever they say of blocks that have left the chain is for
+    /// the module, or for you, to put right.
+    ///
+    /// Shows what it would do, and does it with `--yes` alone.
+    Resync(ResyncArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -95,6 +116,34 @@ pub(crate) struct InspectArgs {
     /// Print one JSON object instead of text; values are hex.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResyncArgs {
+    /// The name that the module runs under.
+    pub(crate) module: ModuleName,
+    /// The chain.
+    #[arg(long, value_name = "ID", value_parser = chain_id)]
+    pub(crate) chain: ChainId,
+    /// The block that the module gets next. A block below the fork delivers again what is between,
+    /// one above leaves it out.
+    #[arg(long, value_name = "BLOCK")]
+    pub(crate) at: u64,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// The state directory, instead of the one that the engine's file names.
+    #[arg(long, value_name = "DIR", conflicts_with = "path")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Do it, and not only show it.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn chain_id(text: &str) -> Result<ChainId, std::num::ParseIntError> {
+    text.parse().map(ChainId)
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Code {
         match self {
             Self::Success => "done; for `run`: stopped as asked, everything committed",
             Self::Failure => "a failure that none of the other codes names",
-            Self::Usage => "the command line is wrong",
+            Self::Usage => "the command line is wrong, or `--yes` is missing; nothing was done",
             Self::Refused => "a file, a component or an endpoint is refused; no module has run",
             Self::State => "the state directory or a module's state cannot be used",
             Self::Interrupted => "a second signal ended it at once; what was committed stays",
@@ -80,8 +80,8 @@ pub(crate) fn table() -> String {
 pub(crate) enum Failure {
     /// Files, components or endpoints are refused, each at its place.
     Refused(ManifestErrors),
-    /// Refused, and said already in the form that was asked for.
-    AlreadyTold,
+    /// Said already, in the form that was asked for.
+    AlreadyTold(Code),
     /// Anything else.
     Plain(Code, Plain),
 }
@@ -114,10 +114,20 @@ impl Failure {
         Self::Plain(Code::State, plain)
     }
 
+    /// A state that is not what the command is for.
+    pub(crate) fn unfit_state(what: &str, help: &str) -> Self {
+        let plain = Plain {
+            what: None,
+            error: what.into(),
+            help: Some(help.to_owned()),
+        };
+        Self::Plain(Code::State, plain)
+    }
+
     pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Refused(_) | Self::AlreadyTold => Code::Refused,
-            Self::Plain(code, _) => *code,
+            Self::Refused(_) => Code::Refused,
+            Self::AlreadyTold(code) | Self::Plain(code, _) => *code,
         }
     }
 
@@ -127,7 +137,7 @@ impl Failure {
             Self::Refused(errors) => {
                 output::complain(&format!("{:?}", miette::Report::new(errors.summary())));
             }
-            Self::AlreadyTold => {}
+            Self::AlreadyTold(_) => {}
             Self::Plain(_, plain) => output::complain(&plain.to_string()),
         }
     }

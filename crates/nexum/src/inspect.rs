@@ -10,7 +10,11 @@ use nexum_store::{Inspection, StoreError};
 use nexum_types::{Cursor, Source};
 use serde::Serialize;
 
-use crate::{cli::InspectArgs, exit::Failure, output};
+use crate::{
+    cli::{ConfigFile, InspectArgs},
+    exit::Failure,
+    output,
+};
 
 /// The longest value that the text form shows whole, in bytes.
 const SHOWN_BYTES: usize = 64;
@@ -72,7 +76,7 @@ struct Entry {
 }
 
 pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
-    let dir = state_dir(args)?;
+    let dir = state_dir(args.state_dir.as_deref(), &args.config)?;
     let state = nexum_store::inspect(&dir, &args.module).map_err(|error| failure(error, &dir))?;
     let report = report(args, &state)?;
     if args.json {
@@ -82,16 +86,17 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     }
 }
 
-fn state_dir(args: &InspectArgs) -> Result<PathBuf, Failure> {
-    if let Some(dir) = &args.state_dir {
-        return Ok(dir.clone());
+/// The state directory: the one that is named, or else that of the engine's file.
+pub(crate) fn state_dir(named: Option<&Path>, config: &ConfigFile) -> Result<PathBuf, Failure> {
+    if let Some(dir) = named {
+        return Ok(dir.to_owned());
     }
-    let file = EngineFile::load(&args.config.path).map_err(Failure::Refused)?;
+    let file = EngineFile::load(&config.path).map_err(Failure::Refused)?;
     Ok(file.into_config().state_dir)
 }
 
 /// The failure, with the names to choose from where the module is none of them.
-fn failure(error: StoreError, dir: &Path) -> Failure {
+pub(crate) fn failure(error: StoreError, dir: &Path) -> Failure {
     let help = match &error {
         StoreError::NoSuchModule { .. } => match nexum_store::list_modules(dir) {
             Ok(modules) if modules.is_empty() => Some("no module has a state there".to_owned()),

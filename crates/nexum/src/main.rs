@@ -7,6 +7,7 @@ mod exit;
 mod inspect;
 mod logging;
 mod output;
+mod resync;
 mod run;
 
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::{
-    cli::{Cli, Command, ConfigCommand, StateCommand},
+    cli::{Cli, Command, ConfigCommand, ModuleCommand, StateCommand},
     exit::Failure,
 };
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Run { config } => run::run(config),
         Command::Config(ConfigCommand::Check { config, json }) => check::check(config, *json),
+        Command::Module(ModuleCommand::Resync(args)) => resync::resync(args),
         Command::State(StateCommand::Inspect(args)) => inspect::inspect(args),
     };
     match done {

@@ -11,6 +11,7 @@ use std::{
 };
 
 use alloy_primitives::B256;
+use futures::future::try_join_all;
 use nexum_types::{BlockNumber, BlockRef, Log};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -292,11 +293,14 @@ impl Inner {
             .map(|number| number.0)
             .collect();
         headers.insert(end.hash, end);
-        for chunk in missing.chunks(BLOCKS_PER_BATCH) {
-            let answered = self.source.headers(chunk.iter().copied()).await?;
+        for wave in missing.chunks(BLOCKS_PER_BATCH * IN_FLIGHT) {
+            let batches = wave.chunks(BLOCKS_PER_BATCH);
+            let asked = batches.map(|batch| self.source.headers(batch.iter().copied()));
+            let answered = try_join_all(asked).await?;
             headers.extend(
                 answered
                     .into_iter()
+                    .flatten()
                     .flatten()
                     .map(|header| (header.hash, header)),
             );

@@ -19,6 +19,9 @@ use crate::{backoff::Backoff, failure::Failure};
 
 /// After this many questions in a row without a block, a reader says so in the log.
 const RETRIES_BEFORE_WARNING: u32 = 6;
+/// How long a new reader waits with its first range, so that those who start together are asked
+/// for together.
+const GATHERING: Duration = Duration::from_millis(1);
 /// After this many blocks of the ring without a log, a reader says how far it has come.
 const QUIET_BLOCKS: u64 = 64;
 
@@ -38,11 +41,15 @@ pub struct FeedReader {
     /// The next block to look at. `None`: the first head that the feed gets to know.
     next: Option<BlockNumber>,
     trail: Trail,
-    /// True once the trail is known to be canonical, as of the beginning.
+    /// True while a node has said that the trail's last block is canonical, further back than
+    /// reorgs are followed. What was taken from the ring has to be asked about once the ring has
+    /// gone on without this reader: the ring may have started over on another branch.
     is_verified: bool,
     /// True once the reader has been within the window: what it lacks after that is a lag.
     has_caught_up: bool,
     has_stopped: bool,
+    /// True once a segment was asked for.
+    has_gathered: bool,
     /// What has been found out and not been told yet.
     outbox: VecDeque<FeedItem>,
     segment: Option<Arc<Segment>>,
@@ -121,6 +128,7 @@ impl FeedReader {
             is_verified: trail.last().is_none(),
             has_caught_up: trail.last().is_some(),
             has_stopped: false,
+            has_gathered: false,
             trail,
             outbox: VecDeque::new(),
             segment: None,
@@ -208,7 +216,7 @@ impl FeedReader {
             if !self.is_followed_by(&entry.header) {
                 return Step::Ask(Question::Fork);
             }
-            (self.is_verified, self.has_caught_up) = (true, true);
+            (self.is_verified, self.has_caught_up) = (false, true);
             if self.filters.is_empty() {
                 return self.pass(Arc::clone(entry.plain()));
             }
@@ -227,7 +235,7 @@ impl FeedReader {
             return Step::Ask(Question::Ring(next));
         }
         self.registration.want_nothing();
-        if !self.is_verified {
+        if !self.is_verified && self.trail.last().is_some() {
             return Step::Ask(Question::Fork);
         }
         let lag = newest.0 - next.0;
@@ -336,29 +344,37 @@ impl FeedReader {
 
     fn ask(&mut self, question: Question) -> BoxFuture<'static, Answered> {
         let (shared, delay) = (Arc::clone(&self.shared), self.delay());
-        let (trail, needs) = (&self.trail, self.registration.needs);
+        let needs = self.registration.needs;
         match question {
             Question::Fork => {
-                let trail = trail.clone();
+                let trail = self.trail.clone();
                 Box::pin(async move {
-                    sleep(delay).await;
+                    pause(delay).await;
                     Answered::Fork(fork::find(&shared.source, &trail, shared.window).await)
                 })
             }
             Question::Ring(number) => Box::pin(async move {
-                sleep(delay).await;
+                pause(delay).await;
                 Answered::Ring(shared.extend_to(number).await)
             }),
-            Question::Segment(number, limit) => Box::pin(async move {
-                sleep(delay).await;
-                match shared.backfill.segment(number.0, limit.0, needs).await {
-                    Ok(answered) => Answered::Segment(answered),
-                    // Whoever fetched it was stopped, and with it the feed.
-                    Err(_) => std::future::pending().await,
-                }
-            }),
+            Question::Segment(number, limit) => {
+                let gathering = !std::mem::replace(&mut self.has_gathered, true);
+                let delay = if gathering {
+                    delay.max(GATHERING)
+                } else {
+                    delay
+                };
+                Box::pin(async move {
+                    pause(delay).await;
+                    match shared.backfill.segment(number.0, limit.0, needs).await {
+                        Ok(answered) => Answered::Segment(answered),
+                        // Whoever fetched it was stopped, and with it the feed.
+                        Err(_) => std::future::pending().await,
+                    }
+                })
+            }
             Question::Run(number, limit) => Box::pin(async move {
-                sleep(delay).await;
+                pause(delay).await;
                 match shared.backfill.run(number.0, limit.0).await {
                     Ok(answered) => Answered::Run(answered),
                     Err(_) => std::future::pending().await,
@@ -397,7 +413,10 @@ impl FeedReader {
         };
         match fork {
             Fork::After(block) if block == last => self.is_verified = true,
-            Fork::After(block) => self.go_back(Some(block), block.number.next()),
+            Fork::After(block) => {
+                self.go_back(Some(block), block.number.next());
+                self.is_verified = true;
+            }
             Fork::Older(block) if last.number.0 - block.number.0 <= self.shared.window => {
                 self.go_back(None, block.number.next());
                 if !self.has_stopped {
@@ -432,7 +451,7 @@ impl FeedReader {
         self.outbox.extend(gone.into_iter().map(FeedItem::Reverted));
         self.next = Some(next);
         (self.segment, self.run) = (None, None);
-        (self.is_verified, self.quiet) = (true, 0);
+        (self.is_verified, self.quiet) = (false, 0);
     }
 
     fn stop(&mut self, from: BlockRef) {
@@ -479,6 +498,14 @@ impl FeedReader {
         self.trail
             .last()
             .is_none_or(|last| last.number.next() != block.number || last.hash == block.parent_hash)
+    }
+}
+
+/// Even a sleep of no length takes until the timer's next tick, which is longer than many an
+/// answer.
+async fn pause(delay: Duration) {
+    if !delay.is_zero() {
+        sleep(delay).await;
     }
 }
 

@@ -7,9 +7,13 @@
 )]
 
 mod anvil;
+mod anvil_outage;
 mod batches;
+mod burst;
+mod emitter;
 mod endpoints;
 mod feed;
+mod limits;
 mod logs;
 mod reorg;
 mod requests;

@@ -1,9 +1,9 @@
 //! What a module has left behind, read from its file while no engine runs.
 
-use std::{ops::RangeInclusive, path::Path};
+use std::{collections::BTreeMap, ops::RangeInclusive, path::Path};
 
 use nexum_store::{Inspection, StoreError, inspect};
-use nexum_testkit::ScriptedChain;
+use nexum_testkit::{B256, ChainLog, ScriptedChain};
 use nexum_types::{BlockRef, ChainId, Cursor, Depth, ModuleName, Source};
 
 use crate::world::CHAIN;
@@ -70,6 +70,44 @@ impl State {
         assert_eq!((cursor.number.0, cursor.hash), (last.number, last.hash));
     }
 
+    /// The evidence of `log-fold`: of the logs in these blocks, each is folded as often as
+    /// `copies` says of it and its block's number, and nothing else is. What has left the chain
+    /// was taken back, and all came in order.
+    pub(crate) fn assert_folded(
+        &self,
+        chain: &ScriptedChain,
+        numbers: RangeInclusive<u64>,
+        copies: impl Fn(u64, &ChainLog) -> usize,
+    ) {
+        let mut expected = BTreeMap::new();
+        for block in chain.blocks_with_logs(numbers) {
+            for (log, index) in block.logs.iter().zip(0..) {
+                let copies = copies(block.number, log);
+                if copies > 0 {
+                    let key = log_key(block.number, index, log.topics.first());
+                    expected.insert(key, block.hash.repeat(copies));
+                }
+            }
+        }
+        self.assert_fold_is(&expected);
+    }
+
+    /// The same of a chain that is known otherwise: the block's hash for each log, by
+    /// [`log_key`].
+    pub(crate) fn assert_fold_is(&self, expected: &BTreeMap<String, Vec<u8>>) {
+        assert_eq!(self.text("violation"), None);
+        assert_eq!(self.number("violations"), None);
+        let folded = self.0.entries("log/").unwrap();
+        let folded: BTreeMap<_, _> = folded.map(Result::unwrap).collect();
+        let keys = |fold: &BTreeMap<String, _>| fold.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&folded), keys(expected));
+        assert_eq!(&folded, expected, "a log of another block");
+        let given = self.number("given").unwrap_or(0);
+        let removed = self.number("removed").unwrap_or(0);
+        let hashes: usize = expected.values().map(|hashes| hashes.len() / 32).sum();
+        assert_eq!(given, removed + hashes as u64, "{removed} are taken back");
+    }
+
     /// The evidence of `tally`: as that of `counter`, in a few numbers.
     pub(crate) fn assert_tallied(&self, numbers: RangeInclusive<u64>) {
         assert_eq!(self.number("first"), Some(*numbers.start()));
@@ -80,4 +118,10 @@ impl State {
         assert_eq!(self.number("sum"), Some(numbers.clone().sum()));
         assert_eq!(self.cursor(), Some(*numbers.end()));
     }
+}
+
+/// Where `log-fold` keeps a log.
+pub(crate) fn log_key(block: u64, index: u32, topic: Option<&B256>) -> String {
+    let topic = topic.map(|topic| format!("{topic:x}")).unwrap_or_default();
+    format!("log/{block:020}/{index:010}/{topic}")
 }

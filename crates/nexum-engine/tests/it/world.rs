@@ -2,6 +2,7 @@
 //! that runs over them. Each test has a folder and a port of its own.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use nexum_engine::{Engine, ModuleStatus, Phase, StartError, Stopped};
 use nexum_manifest::{Setup, Start};
 use nexum_store::StoreError;
 use nexum_testkit::{RpcServer, ScriptedChain, guests};
-use nexum_types::{BlockNumber, ModuleName};
+use nexum_types::{BlockNumber, ChainId, Depth, ModuleName, Source};
 use tempfile::TempDir;
 
 use crate::evidence::State;
@@ -31,7 +32,7 @@ pub(crate) enum Via {
 }
 
 impl Via {
-    fn url(self, server: &RpcServer) -> String {
+    pub(crate) fn url(self, server: &RpcServer) -> String {
         match self {
             Self::Http => server.http_url(),
             Self::Ws => server.ws_url(),
@@ -59,6 +60,7 @@ pub(crate) struct Module {
     digest: Option<String>,
     capabilities: Vec<&'static str>,
     subscriptions: Vec<(u64, Start)>,
+    log_subscriptions: Vec<String>,
     resources: String,
     durability: String,
     config: String,
@@ -83,6 +85,7 @@ impl Module {
             digest: None,
             capabilities: vec!["chain", "local-store", "logging", "clock", "random"],
             subscriptions: vec![(CHAIN, Start::Number(BlockNumber(1)))],
+            log_subscriptions: Vec::new(),
             resources: String::new(),
             durability: "\"event\"".to_owned(),
             config: String::new(),
@@ -115,6 +118,17 @@ impl Module {
             subscriptions: subscriptions.to_vec(),
             ..self
         }
+    }
+
+    /// No blocks.
+    pub(crate) fn without_blocks(self) -> Self {
+        self.subscribed(&[])
+    }
+
+    /// One more subscription to logs of [`CHAIN`], after those there are: its further lines.
+    pub(crate) fn logs(mut self, lines: &str) -> Self {
+        self.log_subscriptions.push(lines.to_owned());
+        self
     }
 
     pub(crate) fn since_latest(self) -> Self {
@@ -152,7 +166,10 @@ impl Module {
         } = self;
         let digest = self.digest.iter();
         let component: String = digest.map(|d| format!("component = \"{d}\"\n")).collect();
-        let chains: Vec<_> = self.subscriptions.iter().map(|(chain, _)| chain).collect();
+        let of_logs = self.log_subscriptions.iter().map(|_| CHAIN);
+        let of_blocks = self.subscriptions.iter().map(|(chain, _)| *chain);
+        let chains: BTreeSet<_> = of_blocks.chain(of_logs).collect();
+        let chains: Vec<_> = chains.into_iter().collect();
         let mut text = format!(
             "[module]\nname = \"{name}\"\nversion = \"1.0.0\"\n{component}\
              [module.resources]\n{resources}\
@@ -169,6 +186,13 @@ impl Module {
             write!(
                 text,
                 "[[subscription]]\nkind = \"block\"\nchain_id = {chain}\nstart = {start}\n"
+            )
+            .unwrap();
+        }
+        for lines in &self.log_subscriptions {
+            write!(
+                text,
+                "[[subscription]]\nkind = \"log\"\nchain_id = {CHAIN}\n{lines}\n"
             )
             .unwrap();
         }
@@ -200,12 +224,17 @@ impl World {
         Self::new().chain(server.chain().chain_id(), &via.url(server))
     }
 
-    pub(crate) fn chain(mut self, id: u64, url: &str) -> Self {
-        let table = format!(
-            "[chains.{id}]\npoll_interval = \"20ms\"\n\
-             [[chains.{id}.endpoints]]\nurl = \"{url}\"\n"
-        );
-        self.chains.push_str(&table);
+    pub(crate) fn chain(self, id: u64, url: &str) -> Self {
+        self.chain_of(id, &[url], "")
+    }
+
+    /// A chain with several endpoints, the first preferred, and further lines for its table.
+    pub(crate) fn chain_of(mut self, id: u64, urls: &[&str], lines: &str) -> Self {
+        let chains = &mut self.chains;
+        write!(chains, "[chains.{id}]\npoll_interval = \"20ms\"\n{lines}\n").unwrap();
+        for url in urls {
+            write!(chains, "[[chains.{id}.endpoints]]\nurl = \"{url}\"\n").unwrap();
+        }
         self
     }
 
@@ -315,6 +344,22 @@ impl Running {
         let what = format!("{count} events are delivered");
         self.until(module, &what, |status| status.delivered >= count)
             .await;
+    }
+
+    /// Waits until `module` has come to this block of [`CHAIN`] at this depth, or further.
+    pub(crate) async fn reaches_at(&self, module: &str, depth: Depth, number: u64) {
+        let source = Source::Chain(ChainId(CHAIN), depth);
+        let what = format!("block {number} is reached");
+        self.until(module, &what, |status| {
+            let cursor = status.cursors.get(&source);
+            cursor.is_some_and(|cursor| cursor.next_number().0 > number)
+        })
+        .await;
+    }
+
+    /// The same with blocks as they come.
+    pub(crate) async fn reaches(&self, module: &str, number: u64) {
+        self.reaches_at(module, Depth::Head, number).await;
     }
 
     /// Waits until `count` of `module`'s calls have failed since the start, and answers how the

@@ -116,6 +116,11 @@ impl State {
         self.0["cursors"][0]["block"].as_u64()
     }
 
+    /// Where the module is to that block: `after` it, `within` it or `before` it.
+    pub(crate) fn position(&self) -> &str {
+        self.0["cursors"][0]["position"].as_str().unwrap()
+    }
+
     /// The hash of that block.
     pub(crate) fn cursor_hash(&self) -> &str {
         self.0["cursors"][0]["hash"].as_str().unwrap()
@@ -139,11 +144,27 @@ impl State {
 
 /// The manifest of a fixture that gets every block from block 1 on.
 pub(crate) fn manifest(name: &str) -> String {
+    let subscription =
+        format!("[[subscription]]\nkind = \"block\"\nchain_id = {CHAIN}\nstart = 1\n");
+    unsubscribed(name) + &subscription
+}
+
+/// The manifest of a fixture that gets these events from block 1 on, each by a subscription of
+/// its own.
+pub(crate) fn log_manifest(name: &str, events: &[&str]) -> String {
+    let subscriptions = events.iter().map(|event| {
+        format!(
+            "[[subscription]]\nkind = \"log\"\nchain_id = {CHAIN}\nstart = 1\nevent = \"{event}\"\n"
+        )
+    });
+    unsubscribed(name) + &subscriptions.collect::<String>()
+}
+
+fn unsubscribed(name: &str) -> String {
     format!(
         "[module]\nname = \"{name}\"\nversion = \"0.1.0\"\n\
          [chains]\nrequired = [{CHAIN}]\n\
-         [capabilities]\nrequired = [\"chain\", \"local-store\", \"logging\"]\n\
-         [[subscription]]\nkind = \"block\"\nchain_id = {CHAIN}\nstart = 1\n"
+         [capabilities]\nrequired = [\"chain\", \"local-store\", \"logging\"]\n"
     )
 }
 

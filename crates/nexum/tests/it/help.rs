@@ -4,11 +4,13 @@ use std::{env, fs, path::Path};
 
 use crate::folder::{Folder, stdout};
 
-const COMMANDS: [&[&str]; 6] = [
+const COMMANDS: [&[&str]; 8] = [
     &[],
     &["run"],
     &["config"],
     &["config", "check"],
+    &["module"],
+    &["module", "resync"],
     &["state"],
     &["state", "inspect"],
 ];

@@ -12,5 +12,6 @@ mod inspect;
 mod kill;
 mod node;
 mod refusals;
+mod resync;
 mod secrets;
 mod signals;

@@ -102,6 +102,31 @@ fn keys_and_values() {
     }
 }
 
+/// The manifest of `good` has eleven lines.
+#[test]
+fn a_subscription_to_logs() {
+    let rows: [(&str, &[&str]); 3] = [
+        (
+            "event = \"Transfer(adress indexed from)\"",
+            &["counter/nexum.toml:15:9", "adress"],
+        ),
+        (
+            "address = \"0xd8da6bf26964af9d7eed9e03e53415d37aa960\"",
+            &["counter/nexum.toml:15:11", "40 hex digits"],
+        ),
+        (
+            "event = \"Ping(uint256 id)\"\nwhere.id = 1",
+            &["counter/nexum.toml:16:", "indexed"],
+        ),
+    ];
+    for (lines, expected) in rows {
+        let folder = good();
+        let head = format!("[[subscription]]\nkind = \"log\"\nchain_id = {CHAIN}\n");
+        folder.append("counter/nexum.toml", &(head + lines + "\n"));
+        refused(&folder, expected);
+    }
+}
+
 #[test]
 fn every_problem_of_every_file_at_once() {
     let folder = good();

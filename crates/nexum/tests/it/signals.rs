@@ -100,7 +100,7 @@ fn a_signal_during_the_start_ends_it_before_any_module_runs() {
     let folder = folder(&node, 0, "60s");
     folder.append(
         "nexum-engine.toml",
-        "[chains.1]\nrequest_timeout = \"1h\"\n[[chains.1.endpoints]]\nurl = \"http://SELF\"\n"
+        "[chains.1]\nrequest_timeout = \"1h\"\ncall_deadline = \"1h\"\n[[chains.1.endpoints]]\nurl = \"http://SELF\"\n"
             .replace("http://SELF", &node.http())
             .as_str(),
     );

@@ -1,0 +1,162 @@
+//! `nexum module resync`: a module goes on from a block of the operator's choice.
+
+use serde_json::{Value, json};
+
+use crate::{
+    engine::eventually,
+    folder::{Folder, stderr, stdout},
+    node::{CHAIN, Node},
+};
+
+/// A folder in which `counter` has handled the blocks 1 to 5 of `node`, its engine stopped.
+fn stopped(node: &Node) -> Folder {
+    let folder = Folder::following(&node.http(), &["counter"]);
+    let engine = folder.run();
+    eventually("five blocks are committed", || {
+        (folder.committed("counter")? == 5).then_some(())
+    });
+    assert_eq!(engine.stop().code, Some(0));
+    folder
+}
+
+fn resync(folder: &Folder, args: &[&str]) -> (Option<i32>, String, String) {
+    let output = folder.nexum(&[&["module", "resync"], args].concat());
+    (output.status.code(), stdout(&output), stderr(&output))
+}
+
+/// Given a chain that has taken another branch from further back than its window, the module
+/// stands still, and goes on with the new branch once its cursor has been moved.
+#[test]
+fn a_module_that_stands_still_goes_on() {
+    let node = Node::at(40);
+    let folder = Folder::following(&node.ws(), &["tally"]);
+    folder.append(
+        "nexum-engine.toml",
+        &format!("[chains.{CHAIN}]\nreorg_window = 8\n"),
+    );
+    let engine = folder.run();
+    eventually("the head is committed", || {
+        (folder.committed("tally")? == 40).then_some(())
+    });
+    node.chain().reorg(30).unwrap();
+    node.chain().mine(1);
+    engine.wait_for_line("nexum module resync tally");
+    assert_eq!(engine.stop().code, Some(0));
+    assert_eq!(folder.state("tally").cursor(), Some(40));
+
+    let (code, _, said) = resync(
+        &folder,
+        &["tally", "--chain", "31337", "--at", "11", "--yes"],
+    );
+    assert_eq!(code, Some(0), "{said}");
+
+    let engine = folder.run();
+    eventually("the new head is committed", || {
+        (folder.committed("tally")? == 41).then_some(())
+    });
+    assert_eq!(engine.stop().code, Some(0));
+    let state = folder.state("tally");
+    assert_eq!(state.cursor_hash(), node.chain().head().hash.to_string());
+    // 1 to 40 of the old branch, and 11 to 41 of the new one.
+    assert_eq!(state.number("count"), Some(40 + 31));
+}
+
+#[test]
+fn without_yes_it_only_shows_what_it_would_do() {
+    let node = Node::at(5);
+    let folder = stopped(&node);
+    let file = folder.path("state/modules/counter.redb");
+    let before = std::fs::read(&file).unwrap();
+    let hash = node.chain().head().hash;
+
+    let (code, shown, said) = resync(&folder, &["counter", "--chain", "31337", "--at", "3"]);
+    assert_eq!(code, Some(2), "{said}");
+    let move_of_it =
+        format!("cursor      chain {CHAIN} head: at block 5 {hash} -> before block 3\n");
+    assert!(shown.contains(&move_of_it), "{shown}");
+    assert!(shown.contains("run it again with --yes"), "{shown}");
+    assert_eq!(said, "");
+    assert!(std::fs::read(&file).unwrap() == before, "it was written to");
+}
+
+#[test]
+fn with_yes_the_cursor_moves_and_the_entries_stay() {
+    let node = Node::at(5);
+    let folder = stopped(&node);
+    let hash = node.chain().head().hash;
+    let (code, shown, said) = resync(
+        &folder,
+        &[
+            "counter", "--chain", "31337", "--at", "3", "--yes", "--json",
+        ],
+    );
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(
+        serde_json::from_str::<Value>(&shown).unwrap(),
+        json!({
+            "module": "counter",
+            "file": "state/modules/counter.redb",
+            "chain_id": CHAIN,
+            "next_block": 3,
+            "sources": [{
+                "depth": "head",
+                "from": format!("at block 5 {hash}"),
+                "to": "before block 3",
+            }],
+            "done": true,
+        })
+    );
+    let state = folder.state("counter");
+    assert_eq!((state.position(), state.cursor()), ("before", Some(3)));
+    assert_eq!(state.number("count"), Some(5));
+}
+
+#[test]
+fn not_while_an_engine_runs() {
+    let node = Node::at(5);
+    let folder = Folder::following(&node.http(), &["counter"]);
+    let engine = folder.run();
+    engine.wait_for_line("engine is running");
+    let (code, shown, said) = resync(
+        &folder,
+        &["counter", "--chain", "31337", "--at", "3", "--yes"],
+    );
+    assert_eq!(code, Some(4), "{said}");
+    assert!(
+        said.contains(&format!("(process {})", engine.pid())),
+        "{said}"
+    );
+    assert_eq!(shown, "");
+    assert_eq!(engine.stop().code, Some(0));
+}
+
+#[test]
+fn a_module_without_a_state_or_without_a_cursor() {
+    let node = Node::at(5);
+    let folder = stopped(&node);
+    let (code, _, said) = resync(
+        &folder,
+        &["conter", "--chain", "31337", "--at", "3", "--yes"],
+    );
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("there is a state of: counter"), "{said}");
+    assert!(!folder.path("state/modules/conter.redb").exists());
+
+    let (code, _, said) = resync(&folder, &["counter", "--chain", "1", "--at", "3", "--yes"]);
+    assert_eq!(code, Some(4), "{said}");
+    assert!(
+        said.contains("module counter has no cursor of chain 1"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_chain_and_the_block_must_be_named() {
+    let folder = Folder::empty();
+    let (code, _, said) = resync(&folder, &["counter"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("--chain <ID>") && said.contains("--at <BLOCK>"),
+        "{said}"
+    );
+}
