@@ -1,8 +1,8 @@
 //! The facade: start, status, stop.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, path::Path, sync::Arc, time::Duration};
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use nexum_chain::{ChainError, Chains, WrongChainId, WrongChainIds};
 use nexum_host::{Host, HostSetupError, SystemClock};
 use nexum_manifest::{EngineFile, ManifestErrors, ModuleManifest, Problem, Setup};
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    load,
+    Phase, load,
     route::Route,
     status::{ModuleStatus, StatusBoard},
     worker::{Inlet, Worker},
@@ -25,10 +25,13 @@ const OPENED_AT_ONCE: usize = 16;
 /// which are then delivered again at the next start.
 #[derive(Debug)]
 pub struct Engine {
-    workers: Vec<(Arc<StatusBoard>, JoinHandle<()>)>,
+    workers: Vec<(Arc<StatusBoard>, JoinHandle<Ended>)>,
     stop: CancellationToken,
     grace: Duration,
 }
+
+/// How a worker ended: in order, or why what it had pending is not on disk.
+type Ended = Result<(), String>;
 
 /// Why an engine did not start. Nothing of any module has run.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +61,11 @@ pub enum StartError {
 pub struct Stopped {
     /// What became of each module.
     pub modules: Vec<ModuleStatus>,
-    /// The modules whose call in flight did not end within the grace and was cut off: nothing of
-    /// that call is committed, and its event is delivered again at the next start.
+    /// The modules whose call in flight did not end within the grace and was cut off. Its event is
+    /// delivered again at the next start, unless its commit had begun, which nothing cuts off.
     pub cut_off: Vec<ModuleName>,
+    /// The modules whose end was not in order, and why: what they had pending is not on disk.
+    pub unsaved: Vec<(ModuleName, String)>,
 }
 
 impl Engine {
@@ -114,12 +119,12 @@ impl Engine {
                 quota: manifest.resources.max_state_bytes,
                 state_dir: Arc::clone(&state_dir),
                 inlets,
+                turn: 0,
                 status: Arc::clone(&status),
                 stop: stop.clone(),
             };
-            engine
-                .workers
-                .push((status, tokio::spawn(worker.run(store))));
+            let task = tokio::spawn(supervised(worker, store));
+            engine.workers.push((status, task));
         }
         Ok(engine)
     }
@@ -138,25 +143,43 @@ impl Engine {
     pub async fn stop(mut self) -> Stopped {
         self.stop.cancel();
         let deadline = tokio::time::Instant::now() + self.grace;
-        let mut cut_off = Vec::new();
+        let (mut cut_off, mut unsaved) = (Vec::new(), Vec::new());
         for (status, worker) in &mut self.workers {
-            if tokio::time::timeout_at(deadline, &mut *worker)
-                .await
-                .is_ok()
-            {
-                continue;
-            }
-            worker.abort();
-            // A busy guest yields at the next tick; its state is free once the task is gone.
-            if worker.await.is_err() {
-                cut_off.push(status.read().name);
+            let ended = match tokio::time::timeout_at(deadline, &mut *worker).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    worker.abort();
+                    // A busy guest yields at the next tick; its state is free once the task is
+                    // gone.
+                    worker.await
+                }
+            };
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => unsaved.push((status.read().name, why)),
+                Err(_) => cut_off.push(status.read().name),
             }
         }
         Stopped {
             modules: self.status(),
             cut_off,
+            unsaved,
         }
     }
+}
+
+/// Runs a worker. A panic of it is a fault of the engine's own: it ends this module, says so, and
+/// leaves the others alone.
+async fn supervised(worker: Worker, store: ModuleStore) -> Ended {
+    let (name, status) = (worker.name.clone(), Arc::clone(&worker.status));
+    let ended = AssertUnwindSafe(worker.run(store)).catch_unwind().await;
+    ended.unwrap_or_else(|_| {
+        let error = "its worker panicked; the module stands still until the engine is restarted";
+        tracing::error!(module = %name, error, "module failed");
+        status.failed(error.to_owned());
+        status.phase(Phase::Stopped);
+        Err(error.to_owned())
+    })
 }
 
 fn store_options(manifest: &ModuleManifest) -> StoreOptions {

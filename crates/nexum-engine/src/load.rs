@@ -1,7 +1,12 @@
 //! From bundles to compiled modules: every module is looked at before any is refused, and all
 //! are accepted before any of them runs.
 
-use std::{fs, io, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+    sync::Arc,
+};
 
 use futures::{StreamExt as _, stream};
 use nexum_chain::Limited;
@@ -14,10 +19,14 @@ use crate::StartError;
 /// Compiling takes a processor for a while; more at once than processors gains nothing.
 const COMPILED_AT_ONCE: usize = 4;
 
+/// The largest component, in bytes. The file is the author's, and is read before it is known.
+const MAX_COMPONENT_BYTES: u64 = 64 * 1024 * 1024;
+
 /// Why a component was refused.
 #[derive(Debug)]
 enum Fault {
     Read(io::Error),
+    TooLarge,
     Load(LoadError),
 }
 
@@ -35,7 +44,7 @@ pub(crate) async fn load<C: ChainRpc + Clone>(
             let path = bundle.component.clone();
             let spec = spec(bundle, chain.clone(), rate);
             tokio::task::spawn_blocking(move || {
-                let bytes = fs::read(&path).map_err(Fault::Read)?;
+                let bytes = read(&path)?;
                 host.load(&bytes, spec).map_err(Fault::Load)
             })
         })
@@ -51,6 +60,18 @@ pub(crate) async fn load<C: ChainRpc + Clone>(
         }
     }
     ManifestErrors::new(problems).map_or(Ok(loaded), |errors| Err(StartError::Refused(errors)))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Fault> {
+    let mut file = File::open(path)
+        .map_err(Fault::Read)?
+        .take(MAX_COMPONENT_BYTES + 1);
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(Fault::Read)?;
+    if bytes.len() as u64 > MAX_COMPONENT_BYTES {
+        return Err(Fault::TooLarge);
+    }
+    Ok(bytes)
 }
 
 /// Checks what can be checked of `bundles` without a chain and without a `state_dir`: that every
@@ -72,6 +93,14 @@ fn problem(bundle: &Bundle, fault: &Fault) -> Problem {
             bundle.entry.clone(),
             format!("the component of module {name}, {component}, cannot be read: {error}"),
         ),
+        Fault::TooLarge => Problem::new(
+            bundle.entry.clone(),
+            format!(
+                "the component of module {name}, {component}, has more than \
+                 {MAX_COMPONENT_BYTES} bytes"
+            ),
+        )
+        .with_help("build the module in release mode, optimised for size"),
         Fault::Load(error) => {
             let place = match error {
                 LoadError::Undeclared(_) => bundle.places.capabilities.clone(),

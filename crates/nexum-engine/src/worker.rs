@@ -1,7 +1,7 @@
 //! One module's worker: its own task, its own place in each feed, its own state. It shares no
 //! loop and no queue with any other module, so no module waits for another.
 
-use std::{future, sync::Arc, time::Duration};
+use std::{future, pin::pin, sync::Arc, time::Duration};
 
 use futures::future::select_all;
 use nexum_chain::{Feed, FeedBlock, FeedItem, FeedReader, Position};
@@ -25,6 +25,10 @@ use crate::{
 /// events that wrote nothing is harmless, and so is a longer time; it only bounds the work that
 /// a crash makes again.
 const LAZY_CURSOR: Duration = Duration::from_secs(30);
+/// See [`is_small`].
+const SMALL_KEYS: usize = 16;
+/// See [`is_small`].
+const SMALL_BYTES: usize = 16 * 1024;
 
 /// Everything a worker needs, ready to start.
 pub(crate) struct Worker {
@@ -35,6 +39,8 @@ pub(crate) struct Worker {
     pub(crate) state_dir: Arc<StateDir>,
     pub(crate) options: StoreOptions,
     pub(crate) inlets: Vec<Inlet>,
+    /// The inlet whose turn is next, where several have something.
+    pub(crate) turn: usize,
     pub(crate) status: Arc<StatusBoard>,
     pub(crate) stop: CancellationToken,
 }
@@ -43,6 +49,8 @@ pub(crate) struct Worker {
 struct Running {
     instance: Instance,
     store: ModuleStore,
+    /// Whether the store has had a commit since it was opened.
+    has_committed: bool,
     /// When what is pending in the store must be on disk.
     flush_at: Option<Instant>,
 }
@@ -124,30 +132,30 @@ enum Wake {
 /// Why an `init` or an event was not committed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("the module returned an error: {0}")]
+    #[error("the module returned an error")]
     Returned(#[source] HostError),
-    #[error("{0}")]
-    Trapped(#[source] Trap),
-    #[error("its state could not be committed: {0}")]
-    Commit(#[source] StoreError),
-    #[error("the commit was cut off")]
-    CommitCutOff(#[source] tokio::task::JoinError),
+    #[error(transparent)]
+    Trapped(Trap),
+    #[error("its state could not be opened, read or committed")]
+    Store(#[source] StoreError),
+    #[error("the work on its state was cut off")]
+    StoreCutOff(#[source] tokio::task::JoinError),
 }
 
 impl Failure {
     /// True where the store has to be opened anew before it can be used again.
     fn breaks_store(&self) -> bool {
         match self {
-            Self::Commit(_) | Self::CommitCutOff(_) | Self::Trapped(Trap::Store(_)) => true,
+            Self::Store(_) | Self::StoreCutOff(_) | Self::Trapped(Trap::Store(_)) => true,
             Self::Returned(_) | Self::Trapped(_) => false,
         }
     }
 }
 
 impl Worker {
-    /// Runs the module until it is asked to stop; what is pending is on disk when this returns.
+    /// Runs the module until it is asked to stop. What is pending is on disk when this returns ok.
     /// `store` is its state, opened.
-    pub(crate) async fn run(mut self, store: ModuleStore) {
+    pub(crate) async fn run(mut self, store: ModuleStore) -> Result<(), String> {
         let mut lifecycle = Lifecycle::START;
         // The store outlives an instance, but not a failure of its own: it is opened anew then,
         // which tells what has reached the disk.
@@ -171,16 +179,32 @@ impl Worker {
                     }
                 },
                 (Phase::Run, None) => Happened::Failed,
-                (Phase::Backoff, _) => self.wait(lifecycle.wait(rand::random())).await,
+                (Phase::Backoff, _) => {
+                    self.flush_idle(&mut idle_store).await;
+                    self.wait(lifecycle.wait(rand::random())).await
+                }
                 (Phase::Stopped, _) => break,
             };
             lifecycle = lifecycle.after(happened);
         }
-        let store = running.map(|module| module.store).or(idle_store);
-        if let Some(store) = store
-            && let Err(error) = blocking(move || store.flush()).await
-        {
-            tracing::error!(module = %self.name, %error, "the last flush failed");
+        match running.map(|module| module.store).or(idle_store) {
+            Some(store) => blocking(move || store.flush())
+                .await
+                .map_err(|failure| with_causes(&failure)),
+            None => Ok(()),
+        }
+    }
+
+    /// Brings to the disk what a module that fails has pending: nobody else would for as long as
+    /// it goes on failing.
+    async fn flush_idle(&mut self, idle_store: &mut Option<ModuleStore>) {
+        let Some(store) = idle_store.clone() else {
+            return;
+        };
+        if let Err(failure) = blocking(move || store.flush()).await {
+            let error = with_causes(&failure);
+            tracing::error!(module = %self.name, error, "what was pending is not on disk");
+            *idle_store = None;
         }
     }
 
@@ -200,12 +224,12 @@ impl Worker {
         *idle_store = Some(store.clone());
         let mut instance = self.loaded.instantiate().await.map_err(Failure::Trapped)?;
         let report = instance.init(self.call_state(&store), &self.config).await;
-        let writes = accepted(report)?;
-        if !writes.is_empty() {
-            self.commit(&store, writes, None).await?;
+        let accepted = accepted(report)?;
+        if accepted.needs_commit() {
+            self.commit(&store, accepted, None, false).await?;
         }
         for inlet in &mut self.inlets {
-            inlet.rewind(&store).map_err(Failure::Commit)?;
+            inlet.rewind(&store).map_err(Failure::Store)?;
             let source = inlet.route.source();
             if let Some(cursor) = store.cursor(&source) {
                 self.status.has_come(source, cursor);
@@ -216,6 +240,7 @@ impl Worker {
         let mut running = Running {
             instance,
             store,
+            has_committed: false,
             flush_at: None,
         };
         self.plan_flush(&mut running);
@@ -229,7 +254,7 @@ impl Worker {
                 biased;
                 () = self.stop.cancelled() => Wake::Stop,
                 () = at(module.flush_at) => Wake::FlushDue,
-                (inlet, item) = next_item(&mut self.inlets) => Wake::Item(inlet, item),
+                (inlet, item) = next_item(&mut self.inlets, self.turn) => Wake::Item(inlet, item),
             };
             match wake {
                 Wake::Stop => return Ok(Happened::StopAsked),
@@ -239,6 +264,7 @@ impl Worker {
                     self.plan_flush(module);
                 }
                 Wake::Item(inlet, item) => {
+                    self.turn = inlet + 1;
                     let delivered = self.take(module, inlet, item).await?;
                     self.plan_flush(module);
                     if delivered {
@@ -289,7 +315,7 @@ impl Worker {
             FeedItem::BeyondWindow { from } => {
                 let error = format!(
                     "{source} has been reorganised deeper than its window, below block {}; \
-                     the module gets nothing of it until `nexum module resync {}`",
+                     the module gets nothing of it until `nexum module resync {} --chain … --at …`",
                     from.number, self.name
                 );
                 tracing::error!(module = %self.name, %source, block = %from.number, hash = %from.hash, "{error}");
@@ -321,7 +347,7 @@ impl Worker {
             None
         } else {
             let known = module.store.delivered(source, block_ref.number);
-            known.map_err(Failure::Commit)?
+            known.map_err(Failure::Store)?
         };
         let mut delivered = known.unwrap_or(Delivered {
             block: block_ref,
@@ -366,7 +392,7 @@ impl Worker {
             history: History::Forget { from: number },
         };
         let known = module.store.delivered(source, number);
-        let known = known.map_err(Failure::Commit)?;
+        let known = known.map_err(Failure::Store)?;
         let Some(mut delivered) = known.filter(|delivered| !delivered.logs.is_empty()) else {
             self.note(module, forget);
             return Ok(false);
@@ -394,14 +420,18 @@ impl Worker {
         step: Step,
     ) -> Result<(), Failure> {
         let state = self.call_state(&module.store);
-        let report = module.instance.on_event(state, event).await;
-        let writes = accepted(report)?;
-        if writes.is_empty() {
-            self.note(module, step);
-        } else {
+        let call = module.instance.on_event(state, event);
+        let report = flushing(&self.name, &module.store, &mut module.flush_at, call).await;
+        let accepted = accepted(report)?;
+        if accepted.needs_commit() {
             let (source, cursor) = (step.source, step.cursor);
-            self.commit(&module.store, writes, Some(step)).await?;
+            let has_committed = module.has_committed;
+            self.commit(&module.store, accepted, Some(step), has_committed)
+                .await?;
+            module.has_committed = true;
             self.status.has_come(source, cursor);
+        } else {
+            self.note(module, step);
         }
         self.status.delivered();
         Ok(())
@@ -417,21 +447,34 @@ impl Worker {
     async fn commit(
         &mut self,
         store: &ModuleStore,
-        writes: WriteSet,
+        accepted: Accepted,
         step: Option<Step>,
+        has_committed: bool,
     ) -> Result<(), Failure> {
-        match self.options.durability {
-            // The disk is waited for on a thread that no other module needs.
-            Durability::Event => {
-                let store = store.clone();
-                blocking(move || store.commit(&writes, step).map(drop)).await
-            }
-            // This touches memory only, and costs less than handing it to another thread.
-            Durability::Interval(_) => store
+        let Accepted {
+            writes,
+            has_checkpointed,
+        } = accepted;
+        let is_lazy = matches!(self.options.durability, Durability::Interval(_));
+        if is_lazy && has_committed && !has_checkpointed && is_small(&writes) {
+            // This touches memory only, and costs less than handing it to another thread. A
+            // store's first commit writes what its opening has held back.
+            return store
                 .commit(&writes, step)
                 .map(drop)
-                .map_err(Failure::Commit),
+                .map_err(Failure::Store);
         }
+        // The disk is waited for on a thread that no other module needs.
+        let store = store.clone();
+        blocking(move || {
+            store.commit(&writes, step)?;
+            if has_checkpointed {
+                store.flush()
+            } else {
+                Ok(())
+            }
+        })
+        .await
     }
 
     /// Sets the time of the next flush, once for everything that gathers until then.
@@ -470,15 +513,73 @@ impl Worker {
             Failure::Trapped(Trap::Guest { backtrace, .. }) => backtrace.as_str(),
             _ => "",
         };
-        tracing::error!(module = %self.name, error = %failure, backtrace, "module failed");
-        self.status.failed(failure.to_string());
+        let error = with_causes(failure);
+        tracing::error!(module = %self.name, error, backtrace, "module failed");
+        self.status.failed(error);
         Happened::Failed
     }
 }
 
-fn accepted(report: CallReport) -> Result<WriteSet, Failure> {
+/// What a call that succeeded leaves to commit.
+struct Accepted {
+    writes: WriteSet,
+    has_checkpointed: bool,
+}
+
+impl Accepted {
+    /// False where repeating the call would be as if it had been made once: its cursor can wait.
+    fn needs_commit(&self) -> bool {
+        self.has_checkpointed || !self.writes.is_empty()
+    }
+}
+
+/// True for what a commit in memory takes no time for that another task would notice.
+fn is_small(writes: &WriteSet) -> bool {
+    let bytes = |(key, value): (&str, Option<&[u8]>)| key.len() + value.map_or(0, <[u8]>::len);
+    writes.len() <= SMALL_KEYS && writes.entries().map(bytes).sum::<usize>() <= SMALL_BYTES
+}
+
+/// An error and what led to it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<_> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
+/// Waits for a call, and flushes what falls due meanwhile.
+async fn flushing<T>(
+    name: &ModuleName,
+    store: &ModuleStore,
+    flush_at: &mut Option<Instant>,
+    call: impl Future<Output = T>,
+) -> T {
+    let mut call = pin!(call);
+    loop {
+        tokio::select! {
+            biased;
+            report = &mut call => return report,
+            () = at(*flush_at) => {
+                *flush_at = None;
+                let store = store.clone();
+                // The store has stopped then, and the commit of this call will say so too.
+                if let Err(failure) = blocking(move || store.flush()).await {
+                    let error = with_causes(&failure);
+                    tracing::error!(module = %name, error, "what was pending is not on disk");
+                }
+            }
+        }
+    }
+}
+
+fn accepted(report: CallReport) -> Result<Accepted, Failure> {
     match report.outcome {
-        Outcome::Ok(writes) => Ok(writes),
+        Outcome::Ok {
+            writes,
+            has_checkpointed,
+        } => Ok(Accepted {
+            writes,
+            has_checkpointed,
+        }),
         Outcome::Err(error) => Err(Failure::Returned(error)),
         Outcome::Trap(trap) => Err(Failure::Trapped(trap)),
     }
@@ -490,19 +591,23 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(Failure::CommitCutOff)?
-        .map_err(Failure::Commit)
+        .map_err(Failure::StoreCutOff)?
+        .map_err(Failure::Store)
 }
 
 /// The next item of any inlet. Nothing is lost where this is cancelled.
-async fn next_item(inlets: &mut [Inlet]) -> (usize, FeedItem) {
+/// The inlet at `turn` comes first, so that one which is far behind keeps no other waiting.
+async fn next_item(inlets: &mut [Inlet], turn: usize) -> (usize, FeedItem) {
     match inlets {
         [] => future::pending().await,
         [only] => (0, only.next().await),
         several => {
-            let next = several.iter_mut().map(|inlet| Box::pin(inlet.next()));
-            let (item, inlet, _) = select_all(next).await;
-            (inlet, item)
+            let (count, turn) = (several.len(), turn % several.len());
+            let (after, first) = several.split_at_mut(turn);
+            let in_turn = first.iter_mut().chain(after);
+            let next = in_turn.map(|inlet| Box::pin(inlet.next()));
+            let (item, index, _) = select_all(next).await;
+            ((turn + index) % count, item)
         }
     }
 }

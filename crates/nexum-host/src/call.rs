@@ -11,6 +11,7 @@ use crate::{
     guest::Guest,
     limits::{MAX_HANDLES, MemoryLimit},
     load::Loaded,
+    logging::printable,
     stdio::LogStream,
     trap::Trap,
     wasi,
@@ -38,7 +39,13 @@ pub struct CallReport {
 #[derive(Debug)]
 pub enum Outcome {
     /// The guest returned `ok`: commit this.
-    Ok(WriteSet),
+    Ok {
+        /// What it wrote, but for what it has checkpointed.
+        writes: WriteSet,
+        /// Whether it has checkpointed: its cursor must reach the disk at once then, since a
+        /// repeated call would find its own traces.
+        has_checkpointed: bool,
+    },
     /// The guest returned an error: nothing is committed.
     /// What it holds in memory may be ahead of its state.
     Err(HostError),
@@ -55,6 +62,7 @@ impl Loaded {
         table.set_max_capacity(MAX_HANDLES);
         let guest = Guest {
             state: None,
+            checkpoint: None,
             chain: Arc::clone(&self.chain),
             chains: Arc::clone(&self.chains),
             clock: Arc::clone(&self.clock),
@@ -127,20 +135,28 @@ impl Instance {
             Ok(()) => {
                 let call = guest(&self.exports, &mut self.store);
                 match tokio::time::timeout(deadline, call).await {
-                    Ok(Ok(answer)) => Ok(answer.map_err(HostError::from)),
+                    Ok(Ok(answer)) => Ok(answer.map_err(|error| printable_error(error.into()))),
                     Ok(Err(error)) => Err(Trap::from_wasmtime(error, fuel)),
                     Err(_) => Err(Trap::Deadline(deadline)),
                 }
             }
             Err(error) => Err(Trap::from_wasmtime(error, fuel)),
         };
+        if let Some(checkpoint) = self.store.data_mut().checkpoint.take() {
+            // What the cut-off call has put on its way lands before anything follows it. How it
+            // ended is for the next call to see: this one has failed already.
+            let _ = checkpoint.await;
+        }
         self.stdout.finish_line();
         self.stderr.finish_line();
         let left = self.store.get_fuel().unwrap_or(0);
         let state = self.store.data_mut().state.take();
         let outcome = match ended {
             Ok(Ok(())) => match state {
-                Some(state) => Outcome::Ok(state.into_writes()),
+                Some(state) => Outcome::Ok {
+                    has_checkpointed: state.has_checkpointed(),
+                    writes: state.into_writes(),
+                },
                 // Only a cancelled checkpoint takes the state away, and its call never returns.
                 None => Outcome::Trap(Trap::Store("the call lost its state".into())),
             },
@@ -151,6 +167,15 @@ impl Instance {
             outcome,
             fuel: fuel.saturating_sub(left),
         }
+    }
+}
+
+/// The guest's own words, as the engine's log may repeat them.
+fn printable_error(error: HostError) -> HostError {
+    HostError {
+        domain: printable(&error.domain),
+        message: printable(&error.message),
+        ..error
     }
 }
 

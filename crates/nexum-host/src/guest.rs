@@ -2,16 +2,22 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use nexum_types::{CallState, ChainId, ChainRpc};
+use nexum_types::{CallState, ChainId, ChainRpc, StateError};
+use tokio::task::JoinHandle;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::{clock::Clock, limits::MemoryLimit, logging::ModuleLog};
 
+/// A commit that no cancellation stops, with the state that it was made for.
+pub(crate) type Checkpoint = JoinHandle<(CallState, Result<(), StateError>)>;
+
 /// The host's side of one guest instance: everything its imports reach.
 pub(crate) struct Guest {
     /// The state that the call in flight sees; there is none between calls.
     pub(crate) state: Option<CallState>,
+    /// The checkpoint that is on its way to the disk.
+    pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) chain: Arc<dyn ChainRpc>,
     /// The chains that the manifest names.
     pub(crate) chains: Arc<BTreeSet<ChainId>>,

@@ -29,12 +29,15 @@ impl bindings::local_store::Host for Guest {
         let Some(mut state) = self.state.take() else {
             return Err(no_state());
         };
-        // The disk is waited for on a thread that no other module needs.
-        let (state, result) = tokio::task::spawn_blocking(move || {
+        // The disk is waited for on a thread that no other module needs. Where this call is cut
+        // off meanwhile, the commit goes on: whoever cut it off waits for it.
+        let checkpoint = self.checkpoint.insert(tokio::task::spawn_blocking(move || {
             let result = state.checkpoint();
             (state, result)
-        })
-        .await?;
+        }));
+        let ended = checkpoint.await;
+        self.checkpoint = None;
+        let (state, result) = ended?;
         self.state = Some(state);
         answer(result)
     }
@@ -61,7 +64,7 @@ fn answer<T>(result: Result<T, StateError>) -> Answer<T> {
         Err(error) => error,
     };
     let kind = match &error {
-        StateError::QuotaExceeded { .. } => HostErrorKind::Denied,
+        StateError::QuotaExceeded { .. } | StateError::TooManyChanges => HostErrorKind::Denied,
         StateError::Storage(_) => HostErrorKind::Internal,
         StateError::EmptyKey
         | StateError::KeyTooLong(_)

@@ -53,8 +53,10 @@ impl LogStream {
         }
         line.extend_from_slice(bytes);
         if line.len() >= MAX_LOG_LINE_BYTES {
+            let end = whole_characters(&line);
+            let rest = line.split_off(end);
             self.emit(&line);
-            line.clear();
+            *line = rest;
         }
     }
 
@@ -65,6 +67,15 @@ impl LogStream {
         }
         self.log
             .line(self.level, self.name, &String::from_utf8_lossy(line));
+    }
+}
+
+/// How much of `bytes` does not end in the middle of a UTF-8 character.
+fn whole_characters(bytes: &[u8]) -> usize {
+    match std::str::from_utf8(bytes) {
+        // An error without a length is a character that has only begun.
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        _ => bytes.len(),
     }
 }
 

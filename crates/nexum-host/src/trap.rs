@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use wasmtime_wasi::I32Exit;
 
+use crate::logging::printable;
+
+/// The most calls that a backtrace tells.
+const MAX_FRAMES: usize = 16;
+
 /// The end of an instance in the middle of a call. Nothing of that instance runs again.
 #[derive(Debug, thiserror::Error)]
 pub enum Trap {
@@ -21,7 +26,7 @@ pub enum Trap {
     Guest {
         /// The trap, in wasmtime's words.
         reason: String,
-        /// Where in the guest, innermost frame first, if it is known.
+        /// The functions that were running, innermost first, if they are known.
         backtrace: String,
     },
     /// The module's store failed under the call.
@@ -46,13 +51,18 @@ impl Trap {
         if let Some(wasmtime::Trap::OutOfFuel) = error.downcast_ref::<wasmtime::Trap>() {
             return Self::OutOfFuel(fuel);
         }
-        let backtrace = error
-            .downcast_ref::<wasmtime::WasmBacktrace>()
-            .map(ToString::to_string)
-            .unwrap_or_default();
+        let backtrace = error.downcast_ref::<wasmtime::WasmBacktrace>();
+        let backtrace = backtrace.map(calls).unwrap_or_default();
         Self::Guest {
-            reason: error.root_cause().to_string(),
+            reason: printable(&error.root_cause().to_string()),
             backtrace,
         }
     }
+}
+
+/// The functions that were running, innermost first. Their names are the guest's words.
+fn calls(backtrace: &wasmtime::WasmBacktrace) -> String {
+    let frames = backtrace.frames().iter().take(MAX_FRAMES);
+    let names = frames.map(|frame| printable(frame.func_name().unwrap_or("?")));
+    names.collect::<Vec<_>>().join(" < ")
 }

@@ -22,7 +22,8 @@ use crate::{
 
 /// A module's state as its last durable commit left it.
 ///
-/// While this lives, no engine can take hold of the state directory.
+/// While this lives, no engine can take hold of the state directory, unless the directory has no
+/// lock file yet (a copy of one that was made without it).
 pub struct Inspection {
     path: PathBuf,
     format_version: u32,

@@ -55,6 +55,12 @@ pub enum StateError {
     /// More keys than one answer can hold.
     #[error("more than {max} keys begin with this prefix; ask for a longer one", max = limits::MAX_LISTED_KEYS)]
     TooManyKeys,
+    /// The call changes too many keys.
+    #[error(
+        "a call changes at most {max} keys before it returns or checkpoints",
+        max = limits::MAX_CHANGED_KEYS
+    )]
+    TooManyChanges,
     /// The store failed. The source is for the operator, not for the module.
     #[error("the store failed")]
     Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -69,6 +75,8 @@ pub struct CallState {
     snapshot: Option<Box<dyn Snapshot>>,
     writes: WriteSet,
     quota: u64,
+    /// Something of this call is on disk already.
+    has_checkpointed: bool,
 }
 
 impl CallState {
@@ -81,6 +89,7 @@ impl CallState {
             snapshot: None,
             writes,
             quota,
+            has_checkpointed: false,
         }
     }
 
@@ -108,6 +117,7 @@ impl CallState {
                 quota: self.quota,
             });
         }
+        self.check_room(key)?;
         self.writes.set(key, value, committed);
         Ok(())
     }
@@ -116,6 +126,7 @@ impl CallState {
     pub fn delete(&mut self, key: &str) -> Result<(), StateError> {
         check_key(key)?;
         let committed = self.snapshot()?.value_len(key)?;
+        self.check_room(key)?;
         self.writes.delete(key, committed);
         Ok(())
     }
@@ -130,8 +141,10 @@ impl CallState {
             return Ok(Vec::new());
         };
         let mut keys = Vec::new();
+        let mut visited = 0;
         let mut written = self.writes.with_prefix(prefix).peekable();
         snapshot.visit_keys(prefix, &mut |committed| {
+            visited += 1;
             while let Some((key, change)) = written.next_if(|(key, _)| *key < committed) {
                 if change.is_some() {
                     keys.push(key.to_owned());
@@ -141,14 +154,14 @@ impl CallState {
                 Some((_, None)) => {}
                 _ => keys.push(committed.to_owned()),
             }
-            keys.len() <= limits::MAX_LISTED_KEYS
+            keys.len() <= limits::MAX_LISTED_KEYS && visited <= limits::MAX_VISITED_KEYS
         })?;
         keys.extend(
             written
                 .filter(|(_, change)| change.is_some())
                 .map(|(key, _)| key.to_owned()),
         );
-        if keys.len() > limits::MAX_LISTED_KEYS {
+        if keys.len() > limits::MAX_LISTED_KEYS || visited > limits::MAX_VISITED_KEYS {
             return Err(StateError::TooManyKeys);
         }
         Ok(keys)
@@ -161,15 +174,30 @@ impl CallState {
             return Ok(());
         }
         self.backend.checkpoint(&self.writes)?;
+        self.has_checkpointed = true;
         self.snapshot = None;
         self.writes = WriteSet::over(self.backend.used_bytes());
         Ok(())
+    }
+
+    /// True where a part of the call is on disk already: repeating the call would not be the
+    /// same as having made it once, so its cursor must not wait.
+    #[must_use]
+    pub fn has_checkpointed(&self) -> bool {
+        self.has_checkpointed
     }
 
     /// What remains to be committed.
     #[must_use]
     pub fn into_writes(self) -> WriteSet {
         self.writes
+    }
+
+    fn check_room(&self, key: &str) -> Result<(), StateError> {
+        if self.writes.len() >= limits::MAX_CHANGED_KEYS && self.writes.get(key).is_none() {
+            return Err(StateError::TooManyChanges);
+        }
+        Ok(())
     }
 
     fn snapshot(&mut self) -> Result<&dyn Snapshot, StateError> {

@@ -11,6 +11,12 @@ pub mod limits {
     pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
     /// The most keys that one `list-keys` answers.
     pub const MAX_LISTED_KEYS: usize = 16_384;
+    /// The most committed keys that one `list-keys` looks at, those that the call has deleted
+    /// among them: looking takes no fuel.
+    pub const MAX_VISITED_KEYS: usize = 4 * MAX_LISTED_KEYS;
+    /// The most keys that one call changes between two commits: each takes memory of the
+    /// engine's, which no quota counts.
+    pub const MAX_CHANGED_KEYS: usize = 65_536;
 }
 
 /// The changes of one call, by key: `Some` is a value to set, `None` a key to delete.
@@ -179,6 +185,7 @@ mod tests {
             format!("a key has 1 to {} bytes", limits::MAX_KEY_BYTES),
             format!("({} bytes)", limits::MAX_VALUE_BYTES),
             format!("at most {} keys", limits::MAX_LISTED_KEYS),
+            format!("changes at most {} keys", limits::MAX_CHANGED_KEYS),
         ] {
             assert!(contract.contains(&stated), "{stated}");
         }

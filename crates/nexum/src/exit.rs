@@ -124,6 +124,18 @@ impl Failure {
         Self::Plain(Code::State, plain)
     }
 
+    /// What modules had pending is not on disk.
+    pub(crate) fn unsaved(modules: &[String]) -> Self {
+        let plain = Plain {
+            what: Some("what was pending is not on disk".to_owned()),
+            error: modules.join("; ").into(),
+            help: Some(
+                "state and cursor are of an earlier event; it is delivered again".to_owned(),
+            ),
+        };
+        Self::Plain(Code::State, plain)
+    }
+
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Refused(_) => Code::Refused,

@@ -4,6 +4,7 @@ use std::{process, thread};
 
 use nexum_engine::{Engine, Stopped};
 use nexum_manifest::Setup;
+use nexum_types::ModuleName;
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -65,12 +66,21 @@ async fn serve(
     tracing::info!("engine is running");
     let signal = named(stop_asked.await);
     tracing::info!(signal, ?grace, "stopping: calls in flight may finish");
-    let Stopped { modules, cut_off } = engine.stop().await;
+    let Stopped {
+        modules,
+        cut_off,
+        unsaved,
+    } = engine.stop().await;
     for module in &cut_off {
         tracing::warn!(%module, "its call did not end in time and is delivered again at the next start");
     }
     for module in modules {
         tracing::info!(module = %module.name, delivered = module.delivered, failed = module.failed, "module has stopped");
+    }
+    if !unsaved.is_empty() {
+        let told = |(module, why): &(ModuleName, String)| format!("{module}: {why}");
+        let unsaved: Vec<_> = unsaved.iter().map(told).collect();
+        return Err(Failure::unsaved(&unsaved));
     }
     tracing::info!("engine has stopped");
     Ok(Ended::Stopped)

@@ -109,7 +109,7 @@ impl Module {
         };
         let state = module.call_state();
         let report = module.instance.init(state, &Config::default()).await;
-        assert!(matches!(report.outcome, Outcome::Ok(_)), "{report:?}");
+        assert!(matches!(report.outcome, Outcome::Ok { .. }), "{report:?}");
         module
     }
 
@@ -118,7 +118,7 @@ impl Module {
         let state = self.call_state();
         let report = self.instance.on_event(state, event).await;
         match report.outcome {
-            Outcome::Ok(writes) => writes,
+            Outcome::Ok { writes, .. } => writes,
             failed => panic!("{failed:?}"),
         }
     }

@@ -19,6 +19,8 @@ use crate::{
     world::{CHAIN, Module, Running, Via, World},
 };
 
+/// Scripts of a run that does not ask for another number (`PROPTEST_CASES`).
+const CASES: u32 = 96;
 /// Scripts played side by side: most of their time they wait for an engine.
 const SIDE_BY_SIDE: u32 = 8;
 /// Reorgs stay within this window.
@@ -112,7 +114,8 @@ fn script() -> impl Strategy<Value = Script> {
 
 #[test]
 fn what_is_folded_is_the_canonical_chain_after_any_script() {
-    let cases = Config::default().cases.div_ceil(SIDE_BY_SIDE);
+    let asked = std::env::var_os("PROPTEST_CASES").map(|_| Config::default().cases);
+    let cases = asked.unwrap_or(CASES).div_ceil(SIDE_BY_SIDE);
     let play_some = || {
         let config = Config {
             cases,

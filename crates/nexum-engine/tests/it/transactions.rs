@@ -81,6 +81,27 @@ async fn a_checkpoint_moves_no_cursor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_checkpointed_and_returned_has_its_cursor_on_disk() {
+    let server = server(3).await;
+    let eager = Module::fixture("checkpoint-then-ok");
+    let lazy = Module::fixture("checkpoint-then-ok")
+        .named("lazy")
+        .flushed_every("1h");
+    let world = World::over(&server, Via::Ws).modules([eager, lazy]);
+    let engine = world.start().await;
+    for module in ["checkpoint-then-ok", "lazy"] {
+        engine.delivered(module, 3).await;
+    }
+    engine.crash();
+
+    for module in ["checkpoint-then-ok", "lazy"] {
+        let state = world.state_after_crash(module).await;
+        let count = state.number("count");
+        assert_eq!((count, state.cursor()), (Some(3), Some(3)), "{module}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_reads_its_own_writes_over_what_is_committed() {
     let server = server(4).await;
     let world = World::over(&server, Via::Ws).module(Module::fixture("read-your-writes"));
