@@ -12,10 +12,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Phase, load,
+    Phase,
+    inlet::Inlet,
+    load,
     route::Route,
     status::{ModuleStatus, StatusBoard},
-    worker::{Inlet, Worker},
+    worker::Worker,
 };
 
 /// States opened at the same time at the start; each waits for the disk most of its time.

@@ -4,6 +4,7 @@
 //! no loop that all modules share: each module's worker pulls from the feeds at its own pace.
 
 mod engine;
+mod inlet;
 mod lifecycle;
 mod load;
 mod route;
