@@ -14,6 +14,7 @@ mod fill;
 mod follow;
 mod fork;
 mod interest;
+mod push;
 mod reader;
 mod ring;
 mod shelf;
@@ -37,6 +38,7 @@ use crate::{failure::Failure, limits::BLOCKS_PER_BATCH, provider::Provider};
 use backfill::Backfill;
 use depth::Tags;
 use interest::Registry;
+use push::Pushed;
 pub use reader::FeedReader;
 use ring::Ring;
 use source::Source;
@@ -54,6 +56,9 @@ pub struct Interest {
     pub blocks: bool,
     /// The logs that match any of these.
     pub logs: Vec<LogFilter>,
+    /// Those of them that match any of these come as soon as a node pushes them. Only at
+    /// [`Depth::Head`].
+    pub pushed: Vec<LogFilter>,
     /// How sure a block must be.
     pub depth: Depth,
     /// What happens where the reader falls behind further than the window.
@@ -83,6 +88,10 @@ pub enum FeedItem {
     /// A canonical block: each one where blocks are wanted, otherwise those that hold a matching
     /// log.
     Block(Arc<FeedBlock>),
+    /// The block that comes next, with some of its logs: a node has pushed them. More of it may
+    /// follow, and then the block itself with all of its logs; where it leaves the chain before
+    /// that, another block takes its place, without a word.
+    Early(Arc<FeedBlock>),
     /// The newest block that this reader was given, and that has not been taken back, has left
     /// the canonical chain. Newest first, before any block of the new branch.
     Reverted(BlockRef),
@@ -130,6 +139,7 @@ struct Shared {
     wanted: Notify,
     /// Grows whenever blocks of the ring get their logs.
     filled: watch::Sender<u64>,
+    pushed: Pushed,
     tags: watch::Sender<Tags>,
     /// Grows with each reader that waits for blocks to be sure.
     depths: watch::Sender<u64>,
@@ -207,6 +217,7 @@ pub(crate) fn start(
         registry,
         wanted: Notify::new(),
         filled: watch::Sender::new(0),
+        pushed: Pushed::new(),
         tags: watch::Sender::new(Tags::default()),
         depths: watch::Sender::new(0),
         backfill,
@@ -216,6 +227,8 @@ pub(crate) fn start(
     tokio::spawn(stop.clone().run_until_cancelled_owned(follower.run()));
     let filling = fill::run(Arc::clone(&shared));
     tokio::spawn(stop.clone().run_until_cancelled_owned(filling));
+    let listening = push::run(Arc::clone(&shared));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(listening));
     let watching = depth::watch(Arc::clone(&shared));
     tokio::spawn(stop.clone().run_until_cancelled_owned(watching));
     Feed(shared)

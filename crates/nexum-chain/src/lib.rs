@@ -50,4 +50,9 @@ pub mod limits {
     pub const MAX_NODE_MESSAGE_CHARS: usize = 512;
     /// The most blocks that are asked for in one batch.
     pub const BLOCKS_PER_BATCH: usize = 64;
+    /// Pushed logs that wait to be looked at. What finds no room comes with its block.
+    pub const WAITING_PUSHES: usize = 256;
+    /// The longest pushed log that is looked at, in bytes of JSON. What is longer comes with its
+    /// block.
+    pub const MAX_PUSH_BYTES: usize = 64 * 1024;
 }

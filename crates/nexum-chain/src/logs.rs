@@ -1,7 +1,7 @@
 //! Logs as nodes tell them: what is asked, and what an answer must be before it is believed.
 //! Pure.
 
-use alloy_primitives::{Address, B256, Bytes, U64};
+use alloy_primitives::{Address, B256, Bloom, BloomInput, Bytes, U64};
 use nexum_types::{Block, BlockNumber, ChainId, Log, LogFilter, MAX_TOPICS};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -37,6 +37,11 @@ pub(crate) fn of_range(filter: &LogFilter, first: u64, last: u64) -> Value {
     object.insert("fromBlock".into(), json!(format!("{first:#x}")));
     object.insert("toBlock".into(), json!(format!("{last:#x}")));
     json!([object])
+}
+
+/// What an `eth_subscribe` to logs names beside the kind.
+pub(crate) fn pushed(filter: &LogFilter) -> Value {
+    Value::Object(criteria(filter))
 }
 
 fn criteria(filter: &LogFilter) -> Map<String, Value> {
@@ -95,6 +100,19 @@ pub(crate) fn parse_range(
     }
 }
 
+/// Reads one log that a node has pushed. Its time is not known yet. `None`: it is in no block, or
+/// not any more.
+pub(crate) fn parse_pushed(chain: ChainId, json: &str) -> Result<Option<Log>, Failure> {
+    let log: RpcLog = serde_json::from_str(json).map_err(|_| Failure::Malformed)?;
+    Ok(log.mined(chain))
+}
+
+/// False where the bloom proves that the log is none of its block.
+pub(crate) fn may_hold(bloom: &Bloom, log: &Log) -> bool {
+    let has = |bytes: &[u8]| bloom.contains_input(BloomInput::Raw(bytes));
+    has(log.address.as_slice()) && log.topics.iter().all(|topic| has(topic.as_slice()))
+}
+
 /// Puts the answers to several filters together: each log once, in the chain's order.
 pub(crate) fn merge(mut answers: Vec<Vec<Log>>) -> Vec<Log> {
     if answers.len() == 1 {
@@ -104,6 +122,11 @@ pub(crate) fn merge(mut answers: Vec<Vec<Log>>) -> Vec<Log> {
     logs.sort_by_key(|log| (log.block_number, log.log_index));
     logs.dedup_by(|a, b| a.block_hash == b.block_hash && a.log_index == b.log_index);
     logs
+}
+
+/// About how much memory a log takes, in bytes.
+pub(crate) fn weight(log: &Log) -> usize {
+    size_of::<Log>() + log.topics.len() * size_of::<B256>() + log.data.len()
 }
 
 fn are_in_order(logs: &[Log]) -> bool {

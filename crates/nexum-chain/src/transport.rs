@@ -19,7 +19,7 @@ use url::Url;
 
 use crate::{failure::Failure, layers::Call};
 pub(crate) use http::HttpTransport;
-pub(crate) use ws::{HeadSubscription, WsTransport};
+pub(crate) use ws::{HeadSubscription, LogSubscription, WsTransport};
 
 /// The way to one endpoint. Clones share the connections.
 #[derive(Clone)]

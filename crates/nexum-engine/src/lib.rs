@@ -3,6 +3,7 @@
 //! [`Engine`] is the facade. One event goes one way: feed, route, worker, call, commit. There is
 //! no loop that all modules share: each module's worker pulls from the feeds at its own pace.
 
+mod delivery;
 mod engine;
 mod inlet;
 mod lifecycle;

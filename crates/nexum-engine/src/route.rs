@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use nexum_chain::{FeedBlock, FeedItem, Interest, Position};
 use nexum_manifest::{
-    BlockSubscription, LogSubscription, ModuleManifest, OnLag, Start, Subscription,
+    BlockSubscription, Delivery, LogSubscription, ModuleManifest, OnLag, Start, Subscription,
 };
 use nexum_types::{BlockNumber, BlockRef, ChainId, Cursor, Delivered, Depth, Event, Log, Source};
 
@@ -79,6 +79,7 @@ impl Route {
         Interest {
             blocks: !self.blocks.is_empty(),
             logs: self.logs.iter().map(|log| log.filter.clone()).collect(),
+            pushed: self.pushed().map(|(_, log)| log.filter.clone()).collect(),
             depth: self.depth,
             on_lag: if skip { OnLag::Skip } else { OnLag::CatchUp },
         }
@@ -139,7 +140,7 @@ impl Route {
     /// comes, unless another subscription begins earlier.
     pub(crate) fn fix_latest(&mut self, first: &FeedItem, head: Option<BlockRef>) {
         let first = match first {
-            FeedItem::Block(block) => Some(block.block.number),
+            FeedItem::Block(block) | FeedItem::Early(block) => Some(block.block.number),
             FeedItem::Progress(block) => Some(block.number.next()),
             FeedItem::Skipped { last, .. } => Some(last.next()),
             FeedItem::Reverted(_) | FeedItem::BeyondWindow { .. } => None,
@@ -154,24 +155,42 @@ impl Route {
     }
 
     /// The events of a block for the module, in their order: the block by each subscription to
-    /// blocks, then its logs by each subscription to logs that has any.
-    pub(crate) fn deals(&self, block: &FeedBlock) -> Vec<Deal> {
+    /// blocks, then its logs by each subscription to logs that has any. What it was given of the
+    /// block before is left out: the events of the turns before `given.turns`, and logs.
+    pub(crate) fn deals(&self, block: &FeedBlock, given: &Given<'_>) -> Vec<Deal> {
+        self.deal(block, given, |_| true)
+    }
+
+    /// The events of a block whose logs a node has begun to push: the block, and the logs that
+    /// are wanted as soon as they come.
+    pub(crate) fn early_deals(&self, block: &FeedBlock, given: &Given<'_>) -> Vec<Deal> {
+        self.deal(block, given, |log| log.delivery == Delivery::Push)
+    }
+
+    fn deal(
+        &self,
+        block: &FeedBlock,
+        given: &Given<'_>,
+        is_due: impl Fn(&LogSubscription) -> bool,
+    ) -> Vec<Deal> {
         let number = block.block.number;
         let blocks = self.blocks.iter().map(|subscription| {
             let due = number.0.is_multiple_of(subscription.every.get());
             (due && self.has_begun(subscription.start, number))
                 .then(|| Event::Block(block.block.clone()))
         });
-        let logs = self.logs.iter().map(|subscription| {
-            if !self.has_begun(subscription.start, number) {
+        let logs = (self.first_log_turn()..).zip(&self.logs);
+        let logs = logs.map(|(turn, subscription)| {
+            if !is_due(subscription) || !self.has_begun(subscription.start, number) {
                 return None;
             }
-            let wanted = |log: &&Log| subscription.filter.matches(log);
+            let wanted = |log: &&Log| subscription.filter.matches(log) && !given.has(turn, log);
             let logs: Vec<_> = block.logs.iter().filter(wanted).cloned().collect();
             (!logs.is_empty()).then_some(Event::Logs(logs))
         });
         (0..)
             .zip(blocks.chain(logs))
+            .filter(|(turn, _)| *turn >= given.turns)
             .filter_map(|(turn, event)| {
                 Some(Deal {
                     turn,
@@ -181,11 +200,62 @@ impl Route {
             .collect()
     }
 
+    /// The logs that were given early and that the block does not have after all: to be taken
+    /// back, newest first. Takes them out of `delivered`.
+    pub(crate) fn refuted(&self, delivered: &mut Delivered, block: &FeedBlock) -> Vec<Deal> {
+        let mut refuted = Vec::new();
+        for (turn, logs) in delivered.logs.iter_mut().rev() {
+            if !self.pushed().any(|(pushed, _)| pushed == *turn) {
+                continue;
+            }
+            let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(logs)
+                .into_iter()
+                .partition(|log| block.logs.contains(log));
+            *logs = kept;
+            if !gone.is_empty() {
+                let (turn, event) = (*turn, removed(gone));
+                refuted.push(Deal { turn, event });
+            }
+        }
+        delivered.logs.retain(|(_, logs)| !logs.is_empty());
+        refuted
+    }
+
+    /// The turn of the first subscription to logs.
+    pub(crate) fn first_log_turn(&self) -> u32 {
+        // A manifest has far fewer.
+        u32::try_from(self.blocks.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The subscriptions whose logs are wanted as soon as a node pushes them, with their turns.
+    fn pushed(&self) -> impl Iterator<Item = (u32, &LogSubscription)> {
+        let logs = (self.first_log_turn()..).zip(&self.logs);
+        logs.filter(|(_, log)| log.delivery == Delivery::Push)
+    }
+
     fn has_begun(&self, start: Start, number: BlockNumber) -> bool {
         match start {
             Start::Number(start) => start <= number,
             Start::Latest => self.latest.is_none_or(|latest| latest <= number),
         }
+    }
+}
+
+/// What a module has been given of a block before it comes, or comes again.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Given<'a> {
+    /// Every event of the turns before this one.
+    pub(crate) turns: u32,
+    /// Logs, also of later turns.
+    pub(crate) delivered: Option<&'a Delivered>,
+}
+
+impl Given<'_> {
+    fn has(&self, turn: u32, log: &Log) -> bool {
+        let parts = self.delivered.into_iter().flat_map(|known| &known.logs);
+        parts
+            .filter(|(given, _)| *given == turn)
+            .any(|(_, logs)| logs.iter().any(|known| known.log_index == log.log_index))
     }
 }
 
@@ -202,15 +272,17 @@ pub(crate) fn part(delivered: &Delivered, turn: u32) -> Cursor {
 /// The last logs of `delivered` as they are taken back: newest first. Takes them off.
 pub(crate) fn take_back(delivered: &mut Delivered) -> Option<Deal> {
     let (turn, logs) = delivered.logs.pop()?;
+    let event = removed(logs);
+    Some(Deal { turn, event })
+}
+
+/// Logs that are taken back, newest first.
+fn removed(logs: Vec<Log>) -> Event {
     let removed = |log| Log {
         removed: true,
         ..log
     };
-    let logs = logs.into_iter().rev().map(removed).collect();
-    Some(Deal {
-        turn,
-        event: Event::Logs(logs),
-    })
+    Event::Logs(logs.into_iter().rev().map(removed).collect())
 }
 
 #[cfg(test)]

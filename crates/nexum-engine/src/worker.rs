@@ -3,20 +3,17 @@
 
 use std::{future, pin::pin, sync::Arc, time::Duration};
 
-use nexum_chain::{FeedBlock, FeedItem};
+use nexum_chain::FeedItem;
 use nexum_host::{CallReport, Instance, Loaded, Outcome, Trap};
 use nexum_manifest::Durability;
-use nexum_store::{History, ModuleStore, StateDir, Step, StoreError, StoreOptions};
-use nexum_types::{
-    BlockNumber, CallState, Config, Cursor, Delivered, Event, HostError, ModuleName, WriteSet,
-};
+use nexum_store::{ModuleStore, StateDir, Step, StoreError, StoreOptions};
+use nexum_types::{CallState, Config, Cursor, Event, HostError, ModuleName, WriteSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     inlet::{Inlet, next_item},
     lifecycle::{Happened, Lifecycle, Phase},
-    route::{self, Deal},
     status::StatusBoard,
 };
 
@@ -45,9 +42,9 @@ pub(crate) struct Worker {
 }
 
 /// A module that handles events.
-struct Running {
+pub(crate) struct Running {
     instance: Instance,
-    store: ModuleStore,
+    pub(crate) store: ModuleStore,
     /// Whether the store has had a commit since it was opened.
     has_committed: bool,
     /// When what is pending in the store must be on disk.
@@ -63,7 +60,7 @@ enum Wake {
 
 /// Why an `init` or an event was not committed.
 #[derive(Debug, thiserror::Error)]
-enum Failure {
+pub(crate) enum Failure {
     #[error("the module returned an error")]
     Returned(#[source] HostError),
     #[error(transparent)]
@@ -216,21 +213,30 @@ impl Worker {
     ) -> Result<bool, Failure> {
         let open = self.inlets[inlet].open.take();
         let mut given = false;
-        let mut first_turn = 0;
-        if let Some((block, turn)) = open {
-            if matches!(&item, FeedItem::Block(again) if again.block.block_ref() == block) {
-                first_turn = turn;
+        let mut turns = None;
+        if let Some((block, before)) = open {
+            let goes_on = match &item {
+                FeedItem::Block(more) | FeedItem::Early(more) => more.block.block_ref() == block,
+                _ => false,
+            };
+            if goes_on {
+                turns = Some(before);
             } else {
-                given |= self.take_back(module, inlet, block.number).await?;
+                given |= self.take_back(module, inlet, block.number, before).await?;
             }
         }
         let source = self.inlets[inlet].route.source();
         match item {
             FeedItem::Block(block) => {
-                given |= self.give_block(module, inlet, &block, first_turn).await?;
+                given |= self.give_block(module, inlet, &block, turns).await?;
+            }
+            FeedItem::Early(block) => {
+                given |= self.give_early(module, inlet, &block, turns).await?;
             }
             FeedItem::Reverted(block) => {
-                given |= self.take_back(module, inlet, block.number).await?;
+                given |= self
+                    .take_back(module, inlet, block.number, u32::MAX)
+                    .await?;
             }
             FeedItem::Progress(block) => {
                 self.note(module, (source, Cursor::Block(block)));
@@ -257,95 +263,8 @@ impl Worker {
         Ok(given)
     }
 
-    /// Gives the module the events of a block from `first_turn` on, each with a commit of its
-    /// own.
-    async fn give_block(
-        &mut self,
-        module: &mut Running,
-        inlet: usize,
-        block: &FeedBlock,
-        first_turn: u32,
-    ) -> Result<bool, Failure> {
-        let route = &self.inlets[inlet].route;
-        let source = route.source();
-        let mut deals = route.deals(block);
-        deals.retain(|deal| deal.turn >= first_turn);
-        let block_ref = block.block.block_ref();
-        let Some(last) = deals.last().map(|deal| deal.turn) else {
-            self.note(module, (source, Cursor::Block(block_ref)));
-            return Ok(false);
-        };
-        let known = if first_turn == 0 {
-            None
-        } else {
-            let known = module.store.delivered(source, block_ref.number);
-            known.map_err(Failure::Store)?
-        };
-        let mut delivered = known.unwrap_or(Delivered {
-            block: block_ref,
-            parent_hash: block.block.parent_hash,
-            logs: Vec::new(),
-        });
-        for Deal { turn, event } in deals {
-            if let Event::Logs(logs) = &event {
-                delivered.logs.push((turn, logs.clone()));
-            }
-            let cursor = if turn == last {
-                Cursor::Block(block_ref)
-            } else {
-                route::part(&delivered, turn + 1)
-            };
-            let history = self.inlets[inlet].history(&delivered);
-            let step = Step {
-                source,
-                cursor,
-                history,
-            };
-            self.give(module, &event, step).await?;
-            if turn != last && self.stop.is_cancelled() {
-                break;
-            }
-        }
-        Ok(true)
-    }
-
-    /// Gives the module the logs of a block that has left the chain once more, as removed, each
-    /// with a commit of its own.
-    async fn take_back(
-        &mut self,
-        module: &mut Running,
-        inlet: usize,
-        number: BlockNumber,
-    ) -> Result<bool, Failure> {
-        let source = self.inlets[inlet].route.source();
-        let forget = Step {
-            source,
-            cursor: Cursor::Before(number),
-            history: History::Forget { from: number },
-        };
-        let known = module.store.delivered(source, number);
-        let known = known.map_err(Failure::Store)?;
-        let Some(mut delivered) = known.filter(|delivered| !delivered.logs.is_empty()) else {
-            self.note(module, forget);
-            return Ok(false);
-        };
-        while let Some(Deal { turn, event }) = route::take_back(&mut delivered) {
-            let step = if delivered.logs.is_empty() {
-                forget.clone()
-            } else {
-                Step {
-                    source,
-                    cursor: route::part(&delivered, turn),
-                    history: self.inlets[inlet].history(&delivered),
-                }
-            };
-            self.give(module, &event, step).await?;
-        }
-        Ok(true)
-    }
-
     /// One call with one event, and the commit of both its writes and its step.
-    async fn give(
+    pub(crate) async fn give(
         &mut self,
         module: &mut Running,
         event: &Event,
@@ -370,7 +289,7 @@ impl Worker {
     }
 
     /// Moves a cursor along with nothing else: it reaches the disk in its own time.
-    fn note(&self, module: &Running, step: impl Into<Step>) {
+    pub(crate) fn note(&self, module: &Running, step: impl Into<Step>) {
         let step = step.into();
         self.status.has_come(step.source, step.cursor);
         module.store.note(step);

@@ -177,6 +177,19 @@ pub struct LogSubscription {
     pub depth: Depth,
     /// What happens where the module falls behind.
     pub on_lag: OnLag,
+    /// When they come. [`Delivery::Push`] only at [`Depth::Head`].
+    pub delivery: Delivery,
+}
+
+/// When the logs of a block at the head come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Delivery {
+    /// All together, once the block was asked for them.
+    #[default]
+    Block,
+    /// As soon as a node pushes them (`eth_subscribe("logs")`); those that it has not pushed come
+    /// once the block was asked for them.
+    Push,
 }
 
 /// What happens where a module falls so far behind that the feed's ring does not hold its next

@@ -6,7 +6,7 @@ use nexum_types::{Address, ChainId, Depth, LogFilter};
 use serde_json::{Value, json};
 
 use crate::{
-    BlockSubscription, LogSubscription, OnLag, Start, Subscription,
+    BlockSubscription, Delivery, LogSubscription, OnLag, Start, Subscription,
     decode::{At, Decode, Decoder, Node, Tried, Written, table},
     event::Signature,
     lists::{OneOrMore, report_repeated},
@@ -58,6 +58,8 @@ table! {
         optional finality: At<Finality>,
         /// What happens where the module falls behind what the engine keeps: "catch-up", everything it has missed comes, or "skip", it goes on at the head.
         default on_lag: OnLag = OnLag::default(),
+        /// When logs come: "block", all of a block together, or "push", as soon as a WebSocket endpoint announces them, and the rest of the block's behind them.
+        optional delivery: At<Delivery>,
     }
 }
 
@@ -137,6 +139,7 @@ impl RawLog {
         let depth = depth(self.confirmations, self.finality, decoder);
         let topics = topics(self.event, self.r#where, self.topics, decoder);
         let addresses = self.address.map(|Addresses(addresses)| addresses);
+        let delivery = delivery(self.delivery, depth, decoder);
         let subscription = || {
             Some(Subscription::Log(LogSubscription {
                 chain_id: self.kind.as_ref().and(self.chain_id.as_ref())?.value,
@@ -147,6 +150,7 @@ impl RawLog {
                 },
                 depth: depth?,
                 on_lag: self.on_lag,
+                delivery: delivery?,
             }))
         };
         RawSubscription {
@@ -154,6 +158,25 @@ impl RawLog {
             chain_id: self.chain_id,
         }
     }
+}
+
+/// When the logs come: what waits for a depth cannot be pushed.
+fn delivery(
+    delivery: Option<At<Delivery>>,
+    depth: Option<Depth>,
+    decoder: &mut Decoder,
+) -> Option<Delivery> {
+    let Some(At { value, span }) = delivery else {
+        return Some(Delivery::Block);
+    };
+    if value == Delivery::Push && depth.is_some_and(|depth| depth != Depth::Head) {
+        let keys = decoder.keys();
+        let message = format!("`{keys}.delivery` is \"push\", and the logs wait for a depth");
+        let help = "take out `delivery`, or `confirmations` and `finality`";
+        decoder.report_with_help(span, message, "too soon", help);
+        return None;
+    }
+    Some(value)
 }
 
 /// The depth of two keys, of which there may be one.
@@ -348,5 +371,19 @@ impl Written for OnLag {
             Self::CatchUp => json!("catch-up"),
             Self::Skip => json!("skip"),
         }
+    }
+}
+
+impl Decode for Delivery {
+    const EXPECTS: &'static str = "\"block\" or \"push\"";
+
+    fn schema() -> Value {
+        json!({ "type": "string", "enum": ["block", "push"] })
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        let text = decoder.text::<Self>(node)?;
+        let index = decoder.name(node, text, &["block", "push"])?;
+        Some([Self::Block, Self::Push][index])
     }
 }

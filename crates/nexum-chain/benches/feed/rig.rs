@@ -80,6 +80,7 @@ pub(crate) fn every_block() -> Interest {
     Interest {
         blocks: true,
         logs: Vec::new(),
+        pushed: Vec::new(),
         depth: Depth::Head,
         on_lag: OnLag::CatchUp,
     }

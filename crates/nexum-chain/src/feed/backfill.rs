@@ -276,7 +276,7 @@ impl Inner {
 
     async fn with_headers(&self, first: u64, range: Range) -> Result<Segment, Failure> {
         let Range { logs, end } = range;
-        let bytes = logs.iter().map(weight).sum();
+        let bytes = logs.iter().map(crate::logs::weight).sum();
         let mut by_block: Vec<Vec<Log>> = Vec::new();
         for log in logs {
             match by_block.last_mut() {
@@ -344,10 +344,6 @@ impl Inner {
         // No change panics half-way.
         self.width.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn weight(log: &Log) -> usize {
-    size_of::<Log>() + log.topics.len() * size_of::<B256>() + log.data.len()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::{
 
 use alloy_primitives::Bloom;
 use nexum_types::{BlockNumber, Depth, LogFilter};
+use tokio::sync::watch;
 
 /// What is asked of the node: everything that any reader wants, and little more.
 #[derive(Debug)]
@@ -34,14 +35,9 @@ impl Plan {
                 distinct.push(filter.clone());
             }
         }
-        let mut shapes: BTreeMap<[bool; 5], Vec<&LogFilter>> = BTreeMap::new();
-        for filter in &distinct {
-            shapes.entry(shape(filter)).or_default().push(filter);
-        }
-        let filters = shapes.into_values().filter_map(LogFilter::union).collect();
         Self {
             generation,
-            filters,
+            filters: by_shape(&distinct),
             wanted: distinct,
         }
     }
@@ -52,6 +48,15 @@ impl Plan {
     }
 }
 
+/// One filter for all of those that restrict the same positions.
+fn by_shape<'a>(filters: impl IntoIterator<Item = &'a LogFilter>) -> Vec<LogFilter> {
+    let mut shapes: BTreeMap<[bool; 5], Vec<&LogFilter>> = BTreeMap::new();
+    for filter in filters {
+        shapes.entry(shape(filter)).or_default().push(filter);
+    }
+    shapes.into_values().filter_map(LogFilter::union).collect()
+}
+
 /// Which positions a filter restricts: the address, then the topics.
 fn shape(filter: &LogFilter) -> [bool; 5] {
     let [a, b, c, d] = filter.topics.each_ref().map(|wanted| !wanted.is_empty());
@@ -59,7 +64,11 @@ fn shape(filter: &LogFilter) -> [bool; 5] {
 }
 
 /// The readers there are.
-pub(super) struct Registry(Mutex<Readers>);
+pub(super) struct Registry {
+    readers: Mutex<Readers>,
+    /// What nodes are asked to push: one subscription each.
+    pushed: watch::Sender<Arc<[LogFilter]>>,
+}
 
 struct Readers {
     next_id: u64,
@@ -69,6 +78,7 @@ struct Readers {
 
 struct Registered {
     filters: Arc<[LogFilter]>,
+    pushed: Arc<[LogFilter]>,
     depth: Depth,
     needs: u64,
     wants: Arc<AtomicU64>,
@@ -89,16 +99,22 @@ const NOTHING: u64 = u64::MAX;
 
 impl Registry {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Readers {
-            next_id: 0,
-            readers: BTreeMap::new(),
-            plan: Arc::new(Plan::new(0, std::iter::empty())),
-        }))
+        Self {
+            readers: Mutex::new(Readers {
+                next_id: 0,
+                readers: BTreeMap::new(),
+                plan: Arc::new(Plan::new(0, std::iter::empty())),
+            }),
+            pushed: watch::Sender::new(Arc::default()),
+        }
     }
 
+    /// A reader of the logs that match any of `filters`; those that match any of `pushed` as soon
+    /// as a node pushes them.
     pub(super) fn register(
         self: &Arc<Self>,
         filters: Arc<[LogFilter]>,
+        pushed: Arc<[LogFilter]>,
         depth: Depth,
     ) -> Registration {
         let mut readers = self.lock();
@@ -108,8 +124,10 @@ impl Registry {
         let is_covered = filters.iter().all(has);
         let needs = readers.plan.generation + u64::from(!is_covered);
         let wants = Arc::new(AtomicU64::new(NOTHING));
+        let has_pushed = !pushed.is_empty();
         let registered = Registered {
             filters,
+            pushed,
             depth,
             needs,
             wants: Arc::clone(&wants),
@@ -118,6 +136,10 @@ impl Registry {
         if !is_covered {
             readers.plan_anew();
         }
+        if has_pushed {
+            self.push_anew(&readers);
+        }
+        drop(readers);
         Registration {
             registry: Arc::clone(self),
             id,
@@ -153,9 +175,26 @@ impl Registry {
             .any(|reader| reader.depth == depth)
     }
 
+    /// What nodes are asked to push, as it changes.
+    pub(super) fn pushed(&self) -> watch::Receiver<Arc<[LogFilter]>> {
+        self.pushed.subscribe()
+    }
+
+    fn push_anew(&self, readers: &Readers) {
+        let wanted = readers.readers.values();
+        let wanted = by_shape(wanted.flat_map(|reader| reader.pushed.iter()));
+        self.pushed.send_if_modified(|pushed| {
+            let differs = **pushed != *wanted;
+            if differs {
+                *pushed = wanted.into();
+            }
+            differs
+        });
+    }
+
     fn lock(&self) -> MutexGuard<'_, Readers> {
         // No change panics half-way.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -184,9 +223,14 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let mut readers = self.registry.lock();
-        let gone = readers.readers.remove(&self.id);
-        if gone.is_some_and(|reader| !reader.filters.is_empty()) {
+        let Some(gone) = readers.readers.remove(&self.id) else {
+            return;
+        };
+        if !gone.filters.is_empty() {
             readers.plan_anew();
+        }
+        if !gone.pushed.is_empty() {
+            self.registry.push_anew(&readers);
         }
     }
 }
@@ -211,7 +255,7 @@ mod tests {
     }
 
     fn register(registry: &Arc<Registry>, filters: &[LogFilter]) -> Registration {
-        registry.register(filters.into(), Depth::Head)
+        registry.register(filters.into(), Arc::default(), Depth::Head)
     }
 
     #[test]

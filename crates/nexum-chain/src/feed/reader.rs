@@ -13,6 +13,7 @@ use super::{
     depth::Tags,
     fork::{self, Fork},
     interest::Registration,
+    push::Early,
     trail::{Given, Standing, Trail},
 };
 use crate::{backoff::Backoff, failure::Failure};
@@ -37,6 +38,8 @@ pub struct FeedReader {
     registration: Registration,
     head: watch::Receiver<Option<BlockRef>>,
     filled: watch::Receiver<u64>,
+    pushed: watch::Receiver<u64>,
+    early: Early,
     tags: watch::Receiver<Tags>,
     /// The next block to look at. `None`: the first head that the feed gets to know.
     next: Option<BlockNumber>,
@@ -97,11 +100,16 @@ impl FeedReader {
         let Interest {
             blocks,
             logs,
+            pushed,
             depth,
             on_lag,
         } = interest;
+        let early = Early::new(pushed);
         let filters: Arc<[LogFilter]> = logs.into();
-        let registration = shared.registry.register(Arc::clone(&filters), depth);
+        let registration =
+            shared
+                .registry
+                .register(Arc::clone(&filters), Arc::clone(early.filters()), depth);
         if matches!(depth, Depth::Safe | Depth::Finalized) {
             shared.depths.send_modify(|readers| *readers += 1);
         }
@@ -122,6 +130,8 @@ impl FeedReader {
             on_lag,
             registration,
             filled: shared.filled.subscribe(),
+            pushed: shared.pushed.subscribe(),
+            early,
             tags: shared.tags.subscribe(),
             head,
             next,
@@ -171,6 +181,7 @@ impl FeedReader {
         tokio::select! {
             _ = self.head.changed() => {}
             _ = self.filled.changed(), if has_filters => {}
+            _ = self.pushed.changed(), if self.early.is_wanted() => {}
             _ = self.tags.changed(), if has_tags => {}
         }
     }
@@ -185,6 +196,7 @@ impl FeedReader {
         // Before the ring is looked at: a change after these lines wakes the reader.
         self.head.borrow_and_update();
         self.filled.borrow_and_update();
+        self.pushed.borrow_and_update();
         let tags = *self.tags.borrow_and_update();
         let shared = Arc::clone(&self.shared);
         let Some(next) = self.next.or_else(|| shared.first.get().copied()) else {
@@ -225,7 +237,9 @@ impl FeedReader {
                 Some(block) => self.pass(block),
                 None => {
                     shared.wanted.notify_one();
-                    Step::Wait
+                    let trusts_bloom = shared.source.trust_bloom;
+                    let early = self.early.take(&shared.pushed, &entry.header, trusts_bloom);
+                    early.map_or(Step::Wait, |block| Step::Tell(FeedItem::Early(block)))
                 }
             };
         }
@@ -255,7 +269,7 @@ impl FeedReader {
         let block_ref = block.block.block_ref();
         self.next = Some(block_ref.number.next());
         self.wait.reset();
-        if self.blocks || self.is_wanted(&block) {
+        if self.blocks || self.is_wanted(&block) || self.early.has_given(&block.block.hash) {
             self.quiet = 0;
             self.trail.push(block_ref, Given::Yes);
             return Step::Tell(FeedItem::Block(block));

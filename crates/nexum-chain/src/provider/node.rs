@@ -10,7 +10,7 @@ use std::{
 
 use alloy_json_rpc::{Id, Request, RequestPacket, ResponsePacket};
 use nexum_manifest::{ChainSettings, Endpoint};
-use nexum_types::{Block, ChainId};
+use nexum_types::{Block, ChainId, LogFilter};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
@@ -20,9 +20,10 @@ use crate::{
     failure::Failure,
     header,
     layers::{self, Call, Stack},
+    logs,
     rate::RateLimiter,
     stats::EndpointStats,
-    transport::{HeadSubscription, Transport},
+    transport::{HeadSubscription, LogSubscription, Transport},
     weights,
 };
 
@@ -167,6 +168,23 @@ impl Node {
             return Err(Failure::Malformed);
         };
         self.subscribing(ws.subscribe_heads(id)).await
+    }
+
+    /// Subscribes to the logs that match any of these. Only where it
+    /// [announces](Self::announces) them.
+    pub(crate) async fn subscribe_logs(
+        &self,
+        filters: &[LogFilter],
+        next_id: impl Fn() -> Id,
+    ) -> Result<LogSubscription, Failure> {
+        let Transport::Ws(ws) = &self.transport else {
+            return Err(Failure::Malformed);
+        };
+        let criteria = filters
+            .iter()
+            .map(|filter| (next_id(), logs::pushed(filter)))
+            .collect();
+        self.subscribing(ws.subscribe_logs(criteria)).await
     }
 
     /// What the stack does for a request, for one whose answer is not a packet. Not retried: the

@@ -17,7 +17,8 @@ use std::{
 use alloy_json_rpc::{Id, Request, RequestPacket, ResponsePacket};
 use alloy_primitives::hex;
 use alloy_transport::Authorization;
-use tokio::sync::watch;
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::{
     connect_async_with_config,
     tungstenite::{
@@ -70,9 +71,29 @@ impl WsTransport {
     /// Subscribes to new heads. Answers nothing that came before.
     pub(crate) async fn subscribe_heads(&self, id: Id) -> Result<HeadSubscription, Failure> {
         let (sink, heads) = watch::channel(None);
-        let subscribed = self.subscribe(id, &["newHeads"], sink).await?;
+        let subscribed = self
+            .subscribe(id, &["newHeads"], Sink::Newest(sink))
+            .await?;
         Ok(HeadSubscription {
             heads,
+            _subscribed: subscribed,
+        })
+    }
+
+    /// Subscribes to the logs of each of these criteria, as `eth_subscribe` takes them, with an
+    /// id for each.
+    pub(crate) async fn subscribe_logs(
+        &self,
+        criteria: Vec<(Id, Value)>,
+    ) -> Result<LogSubscription, Failure> {
+        let (sink, logs) = mpsc::channel(limits::WAITING_PUSHES);
+        let mut subscribed = Vec::with_capacity(criteria.len());
+        for (id, criteria) in criteria {
+            let (params, sink) = (("logs", criteria), Sink::Each(sink.clone()));
+            subscribed.push(self.subscribe(id, &params, sink).await?);
+        }
+        Ok(LogSubscription {
+            logs,
             _subscribed: subscribed,
         })
     }
@@ -131,6 +152,20 @@ impl HeadSubscription {
                 return Ok(header);
             }
         }
+    }
+}
+
+/// Logs as one connection pushes them, of several subscriptions. Ends them when dropped.
+pub(crate) struct LogSubscription {
+    logs: mpsc::Receiver<String>,
+    _subscribed: Vec<Subscribed>,
+}
+
+impl LogSubscription {
+    /// The next log. Some may have been passed over where they came faster than they were taken.
+    /// Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Result<String, Failure> {
+        self.logs.recv().await.ok_or(Failure::Lost)
     }
 }
 

@@ -15,6 +15,7 @@ mod endpoints;
 mod feed;
 mod limits;
 mod logs;
+mod push;
 mod reorg;
 mod requests;
 mod retries;

@@ -134,6 +134,7 @@ pub(crate) fn blocks() -> Interest {
     Interest {
         blocks: true,
         logs: Vec::new(),
+        pushed: Vec::new(),
         depth: Depth::Head,
         on_lag: OnLag::CatchUp,
     }

@@ -28,6 +28,7 @@ fn logs(contract: u8, start: Start) -> LogSubscription {
         },
         depth: Depth::Head,
         on_lag: OnLag::CatchUp,
+        delivery: Delivery::Block,
     }
 }
 
@@ -85,7 +86,7 @@ fn given(route: &Route, block: &FeedBlock) -> Vec<(u32, String)> {
         Event::Block(_) => "b".to_owned(),
         Event::Logs(logs) => logs.iter().map(|log| log.log_index.to_string()).collect(),
     };
-    let deals = route.deals(block).into_iter();
+    let deals = route.deals(block, &Given::default()).into_iter();
     deals.map(|deal| (deal.turn, shown(deal.event))).collect()
 }
 
@@ -232,4 +233,75 @@ fn subscriptions_of_one_chain_and_depth_are_one_source() {
     );
     assert!(routes[0].can_be_taken_back() && !routes[1].can_be_taken_back());
     assert!(routes[0].interest().blocks && routes[0].interest().logs.len() == 1);
+}
+
+/// A route with blocks, the logs of contract 1 as they come and those of contract 2 as they are
+/// pushed.
+fn with_pushed() -> Route {
+    let pushed = LogSubscription {
+        delivery: Delivery::Push,
+        ..logs(2, Start::Number(BlockNumber(0)))
+    };
+    let start = Start::Number(BlockNumber(0));
+    route(vec![blocks(start, 1)], vec![logs(1, start), pushed])
+}
+
+/// The turns of the deals, each with the indices of its logs.
+fn turns(deals: &[Deal]) -> Vec<(u32, Vec<u32>)> {
+    let indices = |event: &Event| match event {
+        Event::Block(_) => Vec::new(),
+        Event::Logs(logs) => logs.iter().map(|log| log.log_index).collect(),
+    };
+    let turn = |deal: &Deal| (deal.turn, indices(&deal.event));
+    deals.iter().map(turn).collect()
+}
+
+#[test]
+fn what_was_early_is_left_out_when_the_whole_block_comes() {
+    let (route, whole) = (with_pushed(), block(5, &[2, 1, 2]));
+    let early = FeedBlock {
+        logs: whole.logs[..1].into(),
+        ..whole.clone()
+    };
+    let dealt = route.early_deals(&early, &Given::default());
+    assert_eq!(turns(&dealt), [(0, vec![]), (2, vec![0])]);
+    let whole_early = route.early_deals(&whole, &Given::default());
+    assert_eq!(turns(&whole_early), [(0, vec![]), (2, vec![0, 2])]);
+
+    let delivered = Delivered {
+        block: at(5),
+        parent_hash: hash(4),
+        logs: vec![(2, early.logs.to_vec())],
+    };
+    let given = Given {
+        turns: 1,
+        delivered: Some(&delivered),
+    };
+    assert_eq!(turns(&route.early_deals(&early, &given)), []);
+    let rest = route.deals(&whole, &given);
+    assert_eq!(turns(&rest), [(1, vec![1]), (2, vec![2])]);
+}
+
+#[test]
+fn only_what_was_pushed_and_is_not_in_the_block_is_refuted() {
+    let (route, whole) = (with_pushed(), block(5, &[2, 1, 2]));
+    let foreign = block(5, &[2, 2, 2, 2]).logs;
+    let mut delivered = Delivered {
+        block: at(5),
+        parent_hash: hash(4),
+        logs: vec![
+            (1, foreign[3..].to_vec()),
+            (2, whole.logs[..1].to_vec()),
+            (2, foreign[1..].to_vec()),
+        ],
+    };
+    let refuted = route.refuted(&mut delivered, &whole);
+    assert_eq!(turns(&refuted), [(2, vec![3, 1])], "newest first");
+    let kept: Vec<_> = delivered
+        .logs
+        .iter()
+        .map(|(turn, logs)| (*turn, logs.len()))
+        .collect();
+    assert_eq!(kept, [(1, 1), (2, 1), (2, 1)]);
+    assert_eq!(turns(&route.refuted(&mut delivered, &whole)), []);
 }

@@ -19,6 +19,7 @@ mod log;
 mod logs;
 mod model;
 mod output;
+mod push;
 mod refusals;
 mod reorgs;
 mod rooms;

@@ -64,6 +64,8 @@ struct Script {
     log_timestamps: [bool; 2],
     trust_bloom: bool,
     max_log_range: u64,
+    /// Whether the first two modules have their pings pushed.
+    pushed: bool,
     /// Every so many events of each module one fails.
     fail_every: Option<u64>,
     steps: Vec<Step>,
@@ -97,17 +99,21 @@ fn script() -> impl Strategy<Value = Script> {
         any::<[bool; 2]>(),
         any::<bool>(),
         prop_oneof![Just(7_u64), Just(10_000)],
+        any::<bool>(),
         prop::option::weighted(0.25, 20_u64..60),
         vec(step(), 1..24),
     )
         .prop_map(
-            |(over_ws, log_timestamps, trust_bloom, max_log_range, fail_every, steps)| Script {
-                over_ws,
-                log_timestamps,
-                trust_bloom,
-                max_log_range,
-                fail_every,
-                steps,
+            |(over_ws, log_timestamps, trust_bloom, max_log_range, pushed, fail_every, steps)| {
+                Script {
+                    over_ws,
+                    log_timestamps,
+                    trust_bloom,
+                    max_log_range,
+                    pushed,
+                    fail_every,
+                    steps,
+                }
             },
         )
 }
@@ -217,12 +223,17 @@ fn world(script: &Script, servers: &[RpcServer; 2]) -> World {
         "reorg_window = {WINDOW}\ntrust_bloom = {}\nmax_log_range = {}",
         script.trust_bloom, script.max_log_range
     );
+    let pings = if script.pushed {
+        format!("{PINGS}\ndelivery = \"push\"")
+    } else {
+        PINGS.to_owned()
+    };
     let sure = |lines: &str| format!("{lines}\nconfirmations = {SURE}");
     let modules = [
-        fold().named(MODULES[0]).logs(PINGS).logs(PONGS),
+        fold().named(MODULES[0]).logs(&pings).logs(PONGS),
         Module::fixture("log-fold")
             .named(MODULES[1])
-            .logs(PINGS)
+            .logs(&pings)
             .logs(PONGS),
         fold()
             .named(MODULES[2])

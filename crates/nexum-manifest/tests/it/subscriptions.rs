@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use nexum_manifest::{BlockSubscription, LogSubscription, OnLag, Start, Subscription};
+use nexum_manifest::{BlockSubscription, Delivery, LogSubscription, OnLag, Start, Subscription};
 use nexum_types::{Address, B256, BlockNumber, ChainId, Depth, LogFilter};
 
 use crate::check::{MODULE, check_module, module};
@@ -66,6 +66,7 @@ fn every_key_is_taken() {
         chain_id = 1
         topics = ["*", "{TRANSFER}"]
         finality = "latest"
+        delivery = "push"
         "#
     );
     let expected = [
@@ -90,6 +91,7 @@ fn every_key_is_taken() {
             },
             depth: Depth::Finalized,
             on_lag: OnLag::Skip,
+            delivery: Delivery::Block,
         }),
         Subscription::Log(LogSubscription {
             chain_id: ChainId(1),
@@ -100,6 +102,7 @@ fn every_key_is_taken() {
             },
             depth: Depth::Head,
             on_lag: OnLag::CatchUp,
+            delivery: Delivery::Push,
         }),
     ];
     assert_eq!(subscriptions(&text), expected);
@@ -167,7 +170,7 @@ fn without_a_kind_the_other_keys_tell() {
 nexum.toml:8:1: `subscription.kind` is missing
   help: What the events are: "block" or "log"
 nexum.toml:11:1: unknown key `every` in `subscription`
-  help: the keys here are `kind`, `chain_id`, `address`, `event`, `where`, `topics`, `start`, `confirmations`, `finality`, `on_lag`
+  help: the keys here are `kind`, `chain_id`, `address`, `event`, `where`, `topics`, `start`, `confirmations`, `finality`, `on_lag`, `delivery`
 "#,
     );
 }
@@ -193,7 +196,25 @@ nexum.toml:13:12: `subscription.finality` does not take "final"
 nexum.toml:14:10: `subscription.on_lag` does not take "drop"
   help: it takes one of "catch-up", "skip"
 nexum.toml:15:1: unknown key `every` in `subscription`
-  help: the keys here are `kind`, `chain_id`, `address`, `event`, `where`, `topics`, `start`, `confirmations`, `finality`, `on_lag`
+  help: the keys here are `kind`, `chain_id`, `address`, `event`, `where`, `topics`, `start`, `confirmations`, `finality`, `on_lag`, `delivery`
+"#,
+    );
+}
+
+#[test]
+fn what_waits_for_a_depth_cannot_be_pushed() {
+    check_log(
+        &format!("address = \"{A}\"\nconfirmations = 2\ndelivery = \"push\""),
+        r#"
+nexum.toml:13:12: `subscription.delivery` is "push", and the logs wait for a depth
+  help: take out `delivery`, or `confirmations` and `finality`
+"#,
+    );
+    check_log(
+        &format!("address = \"{A}\"\ndelivery = \"now\""),
+        r#"
+nexum.toml:12:12: `subscription.delivery` does not take "now"
+  help: it takes one of "block", "push"
 "#,
     );
 }

@@ -208,7 +208,7 @@ async fn read(
                     Some(Frame::Announced { subscription, what }) => {
                         let taken = subscriptions
                             .get(&subscription)
-                            .is_none_or(|sink| sink.send(Some(what.get().to_owned())).is_ok());
+                            .is_none_or(|sink| sink.put(what.get()));
                         if !taken {
                             subscriptions.remove(&subscription);
                         }

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use alloy_json_rpc::{Id, Response, ResponsePacket};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, limits::MAX_PUSH_BYTES};
 
 /// Where the answer to an exchange goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Failure>>;
@@ -37,8 +37,27 @@ impl Waiting {
     }
 }
 
-/// Where announcements go. Only the newest matters.
-pub(super) type Sink = watch::Sender<Option<String>>;
+/// Where announcements go.
+pub(super) enum Sink {
+    /// Only the newest matters.
+    Newest(watch::Sender<Option<String>>),
+    /// Each matters, as long as there is room; what finds none, or is too long, is passed over.
+    Each(mpsc::Sender<String>),
+}
+
+impl Sink {
+    /// False where nobody takes them any more.
+    pub(super) fn put(&self, what: &str) -> bool {
+        match self {
+            Self::Newest(sink) => sink.send(Some(what.to_owned())).is_ok(),
+            Self::Each(sink) if what.len() > MAX_PUSH_BYTES => !sink.is_closed(),
+            Self::Each(sink) => !matches!(
+                sink.try_send(what.to_owned()),
+                Err(mpsc::error::TrySendError::Closed(_))
+            ),
+        }
+    }
+}
 
 /// What a frame holds.
 pub(super) enum Frame {
