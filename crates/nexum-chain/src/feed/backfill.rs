@@ -150,13 +150,16 @@ impl Backfill {
     }
 
     fn find_segment(&self, number: u64, limit: u64, needs: u64) -> Coming<Segment> {
-        let plan = self.0.registry.plan();
         let last = end_of(number, self.width()).min(limit);
-        match self.0.segments.find(number, last, needs, plan.generation) {
+        match self.0.segments.find(number, last, needs) {
             Found::Coming(coming) => coming,
             Found::Fetch(coming, order, last) => {
                 let inner = Arc::clone(&self.0);
                 self.spawn(async move {
+                    let _permit = inner.permits.acquire().await;
+                    // Not before: whoever has come meanwhile is served, too.
+                    let plan = inner.registry.plan();
+                    inner.segments.begin(&order, plan.generation);
                     let fetched = inner.fetch_segment(&plan, number, last).await;
                     inner.segments.put(order, fetched);
                 });
@@ -181,7 +184,7 @@ impl Backfill {
 
     fn find_run(&self, number: u64, limit: u64) -> Coming<Run> {
         let last = end_of(number, BLOCKS_PER_BATCH as u64).min(limit);
-        match self.0.runs.find(number, last, 0, 0) {
+        match self.0.runs.find(number, last, 0) {
             Found::Coming(coming) => coming,
             Found::Fetch(coming, order, last) => {
                 let inner = Arc::clone(&self.0);
@@ -220,7 +223,6 @@ fn end_of(number: u64, width: u64) -> u64 {
 impl Inner {
     /// The segment from `first` on: up to `last`, or as far as the node takes.
     async fn fetch_segment(&self, plan: &Plan, first: u64, last: u64) -> Result<Segment, Failure> {
-        let _permit = self.permits.acquire().await;
         let mut wrong = 0;
         loop {
             let asked = self.width().get().min(last - first + 1);

@@ -24,27 +24,62 @@ pub(super) struct Plan {
     /// every contract.
     pub(super) filters: Vec<LogFilter>,
     /// The readers' own, each once: sharper than `filters` where a bloom is asked.
-    wanted: Vec<LogFilter>,
+    wanted: Vec<Wanted>,
+}
+
+/// A filter of a reader, or of several.
+#[derive(Debug)]
+struct Wanted {
+    filter: LogFilter,
+    /// Every plan of this generation or a later one holds it.
+    since: u64,
 }
 
 impl Plan {
-    fn new<'a>(generation: u64, wanted: impl Iterator<Item = &'a LogFilter>) -> Self {
-        let mut distinct: Vec<LogFilter> = Vec::new();
+    /// The plan without readers.
+    fn empty() -> Self {
+        Self {
+            generation: 0,
+            filters: Vec::new(),
+            wanted: Vec::new(),
+        }
+    }
+
+    /// The plan that follows this one, where others are wanted.
+    fn next<'a>(&self, wanted: impl Iterator<Item = &'a LogFilter>) -> Option<Self> {
+        let mut distinct: Vec<&LogFilter> = Vec::new();
         for filter in wanted {
-            if !distinct.contains(filter) {
-                distinct.push(filter.clone());
+            if !distinct.contains(&filter) {
+                distinct.push(filter);
             }
         }
-        Self {
-            generation,
-            filters: by_shape(&distinct),
-            wanted: distinct,
+        let is_same = distinct.len() == self.wanted.len();
+        if is_same && distinct.iter().all(|filter| self.since(filter).is_some()) {
+            return None;
         }
+        let generation = self.generation + 1;
+        let wanted = distinct.iter().map(|filter| Wanted {
+            filter: (*filter).clone(),
+            since: self.since(filter).unwrap_or(generation),
+        });
+        Some(Self {
+            generation,
+            wanted: wanted.collect(),
+            filters: by_shape(distinct),
+        })
+    }
+
+    /// The generation from which on every plan has held this filter. `None`: this one does not.
+    fn since(&self, filter: &LogFilter) -> Option<u64> {
+        let known = self.wanted.iter().find(|wanted| wanted.filter == *filter);
+        known.map(|wanted| wanted.since)
     }
 
     /// False where the bloom proves that no reader wants any log of the block.
     pub(super) fn may_match(&self, bloom: &Bloom) -> bool {
-        self.wanted.iter().any(|filter| filter.may_match(bloom))
+        self.wanted
+            .iter()
+            .any(|wanted| wanted.filter.may_match(bloom))
     }
 }
 
@@ -103,7 +138,7 @@ impl Registry {
             readers: Mutex::new(Readers {
                 next_id: 0,
                 readers: BTreeMap::new(),
-                plan: Arc::new(Plan::new(0, std::iter::empty())),
+                plan: Arc::new(Plan::empty()),
             }),
             pushed: watch::Sender::new(Arc::default()),
         }
@@ -120,9 +155,10 @@ impl Registry {
         let mut readers = self.lock();
         let id = readers.next_id;
         readers.next_id += 1;
-        let has = |filter| readers.plan.wanted.contains(filter);
-        let is_covered = filters.iter().all(has);
-        let needs = readers.plan.generation + u64::from(!is_covered);
+        // A filter that is not there yet is from the next plan on.
+        let since = |filter| readers.plan.since(filter);
+        let since = |filter| since(filter).unwrap_or(readers.plan.generation + 1);
+        let needs = filters.iter().map(since).max().unwrap_or(0);
         let wants = Arc::new(AtomicU64::new(NOTHING));
         let has_pushed = !pushed.is_empty();
         let registered = Registered {
@@ -133,9 +169,7 @@ impl Registry {
             wants: Arc::clone(&wants),
         };
         readers.readers.insert(id, registered);
-        if !is_covered {
-            readers.plan_anew();
-        }
+        readers.plan_anew();
         if has_pushed {
             self.push_anew(&readers);
         }
@@ -204,7 +238,9 @@ impl Readers {
             .readers
             .values()
             .flat_map(|reader| reader.filters.iter());
-        self.plan = Arc::new(Plan::new(self.plan.generation + 1, wanted));
+        if let Some(plan) = self.plan.next(wanted) {
+            self.plan = Arc::new(plan);
+        }
     }
 }
 
@@ -226,9 +262,7 @@ impl Drop for Registration {
         let Some(gone) = readers.readers.remove(&self.id) else {
             return;
         };
-        if !gone.filters.is_empty() {
-            readers.plan_anew();
-        }
+        readers.plan_anew();
         if !gone.pushed.is_empty() {
             self.registry.push_anew(&readers);
         }
@@ -273,10 +307,10 @@ mod tests {
         let one = register(&registry, &[filter(&[1], &[7])]);
         let before = registry.plan().generation;
         assert!(before >= one.needs);
-        let same = register(&registry, &[filter(&[1], &[7])]);
-        assert_eq!(same.needs, before, "the plan held it already");
         let other = register(&registry, &[filter(&[3], &[7])]);
         assert!(before < other.needs && other.needs <= registry.plan().generation);
+        let same = register(&registry, &[filter(&[1], &[7])]);
+        assert_eq!(same.needs, one.needs, "every plan since has held it");
         drop(other);
         assert_eq!(registry.plan().filters, [filter(&[1], &[7])]);
         let again = register(&registry, &[filter(&[3], &[7])]);
@@ -284,6 +318,17 @@ mod tests {
             again.needs > before + 1,
             "the plan without it does not serve it"
         );
+    }
+
+    #[test]
+    fn a_reader_in_the_place_of_another_changes_nothing() {
+        let registry = Arc::new(Registry::new());
+        let old = register(&registry, &[filter(&[1], &[7]), filter(&[2], &[7])]);
+        let plan = registry.plan();
+        let new = register(&registry, &[filter(&[2], &[7]), filter(&[1], &[7])]);
+        assert_eq!(new.needs, old.needs);
+        drop(old);
+        assert!(Arc::ptr_eq(&plan, &registry.plan()));
     }
 
     #[test]

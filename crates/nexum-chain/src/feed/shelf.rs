@@ -41,7 +41,9 @@ struct Slot<T> {
     id: u64,
     first: u64,
     last: u64,
-    generation: u64,
+    /// Of the plan that it is asked for with. `None` as long as that has not begun: the plan is
+    /// taken then, and holds whoever waits by that time.
+    generation: Option<u64>,
     used: u64,
     /// 0 while it is being fetched: what is on its way is never put away.
     bytes: usize,
@@ -69,24 +71,26 @@ impl<T: Stretch> Shelf<T> {
         }
     }
 
-    /// The stretch that has block `number`, asked for with that generation or a later one. Where
-    /// there is none, the caller has to fetch one, from `number` up to `last` or less: the number
-    /// with the order says how far, so that stretches do not overlap.
-    pub(super) fn find(&self, number: u64, last: u64, needs: u64, generation: u64) -> Found<T> {
+    /// The stretch that has block `number`, asked for with a plan of the generation `needs` or a
+    /// later one. Where there is none, the caller has to fetch one, from `number` up to `last` or
+    /// less: the number with the order says how far, so that stretches do not overlap.
+    pub(super) fn find(&self, number: u64, last: u64, needs: u64) -> Found<T> {
         let mut slots = self.lock();
         slots.clock += 1;
         let clock = slots.clock;
-        let serves = |slot: &&mut Slot<T>| {
-            (slot.first..=slot.last).contains(&number) && slot.generation >= needs
-        };
-        if let Some(slot) = slots.slots.iter_mut().find(serves) {
+        let serves = |slot: &Slot<T>| slot.generation.is_none_or(|of| of >= needs);
+        let found = slots
+            .slots
+            .iter_mut()
+            .find(|slot| (slot.first..=slot.last).contains(&number) && serves(slot));
+        if let Some(slot) = found {
             slot.used = clock;
             return Found::Coming(slot.coming.clone());
         }
         let following = slots
             .slots
             .iter()
-            .filter(|slot| slot.generation >= needs && slot.first > number);
+            .filter(|slot| serves(slot) && slot.first > number);
         let last = following.map(|slot| slot.first - 1).fold(last, u64::min);
         let (answer, coming) = oneshot::channel();
         let coming = coming.shared();
@@ -95,12 +99,21 @@ impl<T: Stretch> Shelf<T> {
             id: clock,
             first: number,
             last,
-            generation,
+            generation: None,
             used: clock,
             bytes: 0,
             coming: coming.clone(),
         });
         Found::Fetch(coming, order, last)
+    }
+
+    /// Says that an order is being fetched from now on, with a plan of that generation.
+    pub(super) fn begin(&self, order: &Order<T>, generation: u64) {
+        let mut slots = self.lock();
+        let ordered = slots.slots.iter_mut().find(|slot| slot.id == order.id);
+        if let Some(slot) = ordered {
+            slot.generation = Some(generation);
+        }
     }
 
     /// Answers an order: the stretch may be shorter than what was ordered.
@@ -181,7 +194,7 @@ mod tests {
         number: u64,
         last: u64,
     ) -> (Coming<Blocks>, Order<Blocks>, u64) {
-        match shelf.find(number, last, 1, 1) {
+        match shelf.find(number, last, 1) {
             Found::Fetch(coming, order, last) => (coming, order, last),
             Found::Coming(_) => panic!("block {number} is there already"),
         }
@@ -189,6 +202,7 @@ mod tests {
 
     fn fetch(shelf: &Shelf<Blocks>, first: u64, last: u64, bytes: usize) {
         let (_, order, last) = order(shelf, first, last);
+        shelf.begin(&order, 1);
         shelf.put(order, Ok(Blocks(first, last, bytes)));
     }
 
@@ -204,7 +218,7 @@ mod tests {
     async fn who_comes_while_it_is_fetched_waits_for_the_same() {
         let shelf = Shelf::new(1 << 20);
         let (first, order, _) = order(&shelf, 10, 19);
-        let Found::Coming(second) = shelf.find(15, 30, 1, 1) else {
+        let Found::Coming(second) = shelf.find(15, 30, 1) else {
             panic!("fetched twice");
         };
         shelf.put(order, Ok(Blocks(10, 19, 1)));
@@ -237,8 +251,19 @@ mod tests {
     fn another_generation_is_fetched_anew() {
         let shelf = Shelf::new(1 << 20);
         fetch(&shelf, 1, 9, 1);
-        assert!(matches!(shelf.find(1, 9, 2, 2), Found::Fetch(..)));
-        assert!(matches!(shelf.find(1, 9, 1, 2), Found::Coming(_)));
+        assert!(matches!(shelf.find(1, 9, 2), Found::Fetch(..)));
+        assert!(matches!(shelf.find(1, 9, 1), Found::Coming(_)));
+    }
+
+    #[test]
+    fn what_has_not_begun_serves_all_who_come_until_then() {
+        let shelf = Shelf::new(1 << 20);
+        let (_, given, _) = order(&shelf, 1, 9);
+        assert!(matches!(shelf.find(5, 9, 7), Found::Coming(_)));
+        shelf.begin(&given, 7);
+        assert!(matches!(shelf.find(5, 9, 7), Found::Coming(_)));
+        assert!(matches!(shelf.find(5, 9, 8), Found::Fetch(..)));
+        shelf.put(given, Ok(Blocks(1, 9, 1)));
     }
 
     #[test]
@@ -246,7 +271,7 @@ mod tests {
         let shelf = Shelf::new(250_000);
         fetch(&shelf, 0, 9, 100_000);
         fetch(&shelf, 10, 19, 100_000);
-        assert!(matches!(shelf.find(5, 9, 1, 1), Found::Coming(_)));
+        assert!(matches!(shelf.find(5, 9, 1), Found::Coming(_)));
         fetch(&shelf, 20, 29, 100_000);
         assert!(has(&shelf, 5) && !has(&shelf, 15) && has(&shelf, 25));
         shelf.forget(25);

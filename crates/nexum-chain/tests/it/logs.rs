@@ -1,5 +1,7 @@
 //! Every matching log comes, once, with its block, whatever the node does.
 
+use std::time::Duration;
+
 use nexum_chain::{FeedItem, FeedReader, Interest};
 use nexum_testkit::{
     Address, Fault, Injection, LogLimits, NewLog, RpcServer, ScriptedChain, Wording, keccak256,
@@ -302,6 +304,61 @@ async fn wrong_logs_are_not_believed_and_another_node_is_asked() {
         }
         assert!(rig.feed.status().oddities.bad_logs > 0, "{fault:?}");
     }
+}
+
+/// `eth_getLogs` requests for so many readers of a contract each, all of the same past, that
+/// begin one after another while the first ranges are on their way.
+async fn requests_for(readers: u8) -> usize {
+    let server = server(0).await;
+    let chain = server.chain();
+    for byte in 1..=readers {
+        mine_with_logs(chain, 60 * u64::from(byte), 60, byte);
+    }
+    chain.mine(3_000);
+    let mut settings = settings(&[server.http_url()]);
+    (settings.max_log_range, settings.reorg_window) = (50, 16);
+    let rig = Rig::with(settings);
+    rig.head_is(&chain.head()).await;
+    server.clear_request_log();
+    server.set_latency(Duration::from_millis(50));
+    let last = 60 * u64::from(readers);
+    let reading = (1..=readers).map(|byte| {
+        let mut reader = rig.feed.reader(at(1), logs([transfers(byte)]));
+        tokio::spawn(async move {
+            let mut found = 0;
+            let mut reached = 0;
+            while reached < last {
+                match within(reader.next()).await {
+                    FeedItem::Block(block) => {
+                        found += 1;
+                        reached = block.block.number.0;
+                    }
+                    FeedItem::Progress(block) => reached = block.number.0,
+                    other => panic!("not the past: {other:?}"),
+                }
+            }
+            found
+        })
+    });
+    let mut running = Vec::new();
+    for reader in reading {
+        running.push(reader);
+        // The one before has asked by now.
+        tokio::task::yield_now().await;
+    }
+    for reader in running {
+        assert_eq!(reader.await.unwrap(), 1);
+    }
+    server.request_log().count("eth_getLogs")
+}
+
+#[tokio::test]
+async fn readers_that_begin_one_after_another_are_asked_for_together() {
+    let one = requests_for(1).await;
+    let (few, many) = (requests_for(10).await, requests_for(40).await);
+    // Ten readers are over ten times as far as one, forty over four times as far as ten.
+    assert!(few <= 2 * 10 * one, "{one}, {few}");
+    assert!(many <= 2 * 4 * few, "{few}, {many}");
 }
 
 #[tokio::test]
