@@ -74,15 +74,21 @@ impl Engine {
     /// Starts the engine: every file, component, chain and state is checked before any module's
     /// `init` runs.
     pub async fn start(setup: Setup) -> Result<Self, StartError> {
+        let host = Host::new(Arc::new(SystemClock::new())).map_err(StartError::Host)?;
+        Self::start_on(&Arc::new(host), setup).await
+    }
+
+    /// The same on a wasm engine that others may share: components of the same bytes are compiled
+    /// once for all of them, as long as one of them is loaded.
+    pub async fn start_on(host: &Arc<Host>, setup: Setup) -> Result<Self, StartError> {
         let Setup {
             engine: file,
             bundles,
         } = setup;
         let config = file.config();
         let chains = Chains::new(config.chains.values().cloned()).map_err(StartError::Chain)?;
-        let host = Host::new(Arc::new(SystemClock::new())).map_err(StartError::Host)?;
         let rate = config.policy.rpc_rate;
-        let loaded = load::load(&Arc::new(host), &bundles, &chains, rate).await?;
+        let loaded = load::load(host, &bundles, &chains, rate).await?;
         chains
             .verify()
             .await

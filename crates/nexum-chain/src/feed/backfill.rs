@@ -27,6 +27,8 @@ use crate::{failure::Failure, header::Header, limits::BLOCKS_PER_BATCH};
 
 /// How many stretches are fetched at the same time, and how many a reader has fetched ahead.
 const IN_FLIGHT: usize = 4;
+/// How many batches of headers a stretch of logs asks for at the same time.
+const HEADER_BATCHES: usize = 8;
 /// How much of the past is kept, of logs and of headers each.
 const SHELF_BYTES: usize = 64 * 1024 * 1024;
 /// An answer above this makes the ranges narrower, whatever the node would take.
@@ -295,7 +297,7 @@ impl Inner {
             .map(|number| number.0)
             .collect();
         headers.insert(end.hash, end);
-        for wave in missing.chunks(BLOCKS_PER_BATCH * IN_FLIGHT) {
+        for wave in missing.chunks(BLOCKS_PER_BATCH * HEADER_BATCHES) {
             let batches = wave.chunks(BLOCKS_PER_BATCH);
             let asked = batches.map(|batch| self.source.headers(batch.iter().copied()));
             let answered = try_join_all(asked).await?;

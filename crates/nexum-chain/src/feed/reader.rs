@@ -1,28 +1,26 @@
 //! One module's position in a feed.
 
+mod ask;
+mod past;
+
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use nexum_manifest::OnLag;
 use nexum_types::{Block, BlockNumber, BlockRef, Depth, LogFilter};
-use tokio::{sync::watch, time::sleep};
+use tokio::sync::watch;
 
 use super::{
     FeedBlock, FeedItem, Interest, Position, Shared,
     backfill::{Run, Segment},
     depth::Tags,
-    fork::{self, Fork},
     interest::Registration,
     push::Early,
     trail::{Given, Standing, Trail},
 };
-use crate::{backoff::Backoff, failure::Failure};
+use crate::backoff::Backoff;
+use ask::{Answered, Question};
 
-/// After this many questions in a row without a block, a reader says so in the log.
-const RETRIES_BEFORE_WARNING: u32 = 6;
-/// How long a new reader waits with its first range, so that those who start together are asked
-/// for together.
-const GATHERING: Duration = Duration::from_millis(1);
 /// After this many blocks of the ring without a log, a reader says how far it has come.
 const QUIET_BLOCKS: u64 = 64;
 
@@ -74,25 +72,6 @@ enum Step {
     Ask(Question),
     /// Nothing, ever.
     Stop,
-}
-
-#[derive(Clone, Copy)]
-enum Question {
-    /// Where the trail left the chain.
-    Fork,
-    /// That the ring reaches back to this block.
-    Ring(BlockNumber),
-    /// The segment that has the first of these, up to the second.
-    Segment(BlockNumber, BlockNumber),
-    /// The same of a run.
-    Run(BlockNumber, BlockNumber),
-}
-
-enum Answered {
-    Fork(Result<Fork, Failure>),
-    Ring(Result<(), Failure>),
-    Segment(Result<Arc<Segment>, Failure>),
-    Run(Result<Arc<Run>, Failure>),
 }
 
 impl FeedReader {
@@ -288,168 +267,6 @@ impl FeedReader {
         block.logs.iter().any(is_wanted)
     }
 
-    /// Of the past, only what holds wanted logs.
-    fn next_of_segment(&mut self, next: BlockNumber, limit: BlockNumber) -> Step {
-        let Some(segment) = self.segment.clone().filter(|segment| has(segment, next)) else {
-            return Step::Ask(Question::Segment(next, limit));
-        };
-        let from = segment
-            .blocks
-            .partition_point(|block| block.block.number < next);
-        let wanted = segment.blocks[from..]
-            .iter()
-            .find(|block| self.is_wanted(block));
-        match wanted {
-            Some(block) if block.block.number <= limit => return self.pass(Arc::clone(block)),
-            Some(_) => return Step::Wait,
-            // Asked for by a reader that is content with less sure blocks.
-            None if segment.end.number > limit => return Step::Wait,
-            None => {}
-        }
-        self.segment = None;
-        self.next = Some(segment.end.number.next());
-        self.wait.reset();
-        self.quiet = 0;
-        self.trail.push(segment.end, Given::No);
-        Step::Tell(FeedItem::Progress(segment.end))
-    }
-
-    /// Of the past, every block.
-    fn next_of_run(&mut self, next: BlockNumber, limit: BlockNumber) -> Step {
-        let run = self.run.clone();
-        let Some(block) = run.as_ref().and_then(|run| run.get(next)) else {
-            return Step::Ask(Question::Run(next, limit));
-        };
-        if !self.is_followed_by(&block.block) {
-            self.forget(next);
-            return Step::Ask(Question::Fork);
-        }
-        if self.filters.is_empty() {
-            return self.pass(Arc::clone(block));
-        }
-        let Some(segment) = self.segment.clone().filter(|segment| has(segment, next)) else {
-            return Step::Ask(Question::Segment(next, limit));
-        };
-        match segment.get(next) {
-            Some(with_logs) if with_logs.block.hash == block.block.hash => {
-                self.pass(Arc::clone(with_logs))
-            }
-            // Two nodes that are not of one mind: both are asked again.
-            Some(_) => {
-                self.forget(next);
-                self.note_retry(&Failure::Behind);
-                Step::Ask(Question::Segment(next, limit))
-            }
-            None => self.pass(Arc::clone(block)),
-        }
-    }
-
-    fn skip_to(&mut self, first: BlockNumber, newest: BlockNumber) -> Step {
-        let last = BlockNumber(newest.0 - 1);
-        tracing::warn!(
-            chain = %self.shared.source.chain(), %first, %last,
-            "a reader has fallen behind and skips these blocks, as its subscriptions say",
-        );
-        self.next = Some(newest);
-        // All of it is further back than reorgs are followed.
-        self.trail.go_back_to(None);
-        Step::Tell(FeedItem::Skipped { first, last })
-    }
-
-    fn ask(&mut self, question: Question) -> BoxFuture<'static, Answered> {
-        let (shared, delay) = (Arc::clone(&self.shared), self.delay());
-        let needs = self.registration.needs;
-        match question {
-            Question::Fork => {
-                let trail = self.trail.clone();
-                Box::pin(async move {
-                    pause(delay).await;
-                    Answered::Fork(fork::find(&shared.source, &trail, shared.window).await)
-                })
-            }
-            Question::Ring(number) => Box::pin(async move {
-                pause(delay).await;
-                Answered::Ring(shared.extend_to(number).await)
-            }),
-            Question::Segment(number, limit) => {
-                let gathering = !std::mem::replace(&mut self.has_gathered, true);
-                let delay = if gathering {
-                    delay.max(GATHERING)
-                } else {
-                    delay
-                };
-                Box::pin(async move {
-                    pause(delay).await;
-                    match shared.backfill.segment(number.0, limit.0, needs).await {
-                        Ok(answered) => Answered::Segment(answered),
-                        // Whoever fetched it was stopped, and with it the feed.
-                        Err(_) => std::future::pending().await,
-                    }
-                })
-            }
-            Question::Run(number, limit) => Box::pin(async move {
-                pause(delay).await;
-                match shared.backfill.run(number.0, limit.0).await {
-                    Ok(answered) => Answered::Run(answered),
-                    Err(_) => std::future::pending().await,
-                }
-            }),
-        }
-    }
-
-    /// None for the first question since the last block, and longer for each further one: a node
-    /// that contradicts itself is not asked in a tight loop.
-    fn delay(&mut self) -> Duration {
-        // A block may take four: the fork, the ring, a run and a segment.
-        if self.wait.attempts() < 4 {
-            self.wait.next_delay();
-            return Duration::ZERO;
-        }
-        self.wait.next_delay()
-    }
-
-    fn take(&mut self, answered: Answered) {
-        match answered {
-            Answered::Fork(Ok(fork)) => self.take_fork(fork),
-            Answered::Segment(Ok(segment)) => self.segment = Some(segment),
-            Answered::Run(Ok(run)) => self.run = Some(run),
-            Answered::Ring(Ok(())) => {}
-            Answered::Fork(Err(failure))
-            | Answered::Ring(Err(failure))
-            | Answered::Segment(Err(failure))
-            | Answered::Run(Err(failure)) => self.note_retry(&failure),
-        }
-    }
-
-    fn take_fork(&mut self, fork: Fork) {
-        let (Some(last), Some(oldest)) = (self.trail.last(), self.trail.oldest()) else {
-            return;
-        };
-        match fork {
-            Fork::After(block) if block == last => self.is_verified = true,
-            Fork::After(block) => {
-                self.go_back(Some(block), block.number.next());
-                self.is_verified = true;
-            }
-            Fork::Older(block) if last.number.0 - block.number.0 <= self.shared.window => {
-                self.go_back(None, block.number.next());
-                if !self.has_stopped {
-                    self.trail.push(block, Given::No);
-                }
-            }
-            Fork::Unknown if !self.trail.is_whole() => {
-                // Nothing of the window is left that was given: all of it is looked at again.
-                let first = if self.blocks {
-                    oldest.number
-                } else {
-                    self.trail.window_start()
-                };
-                self.go_back(None, first);
-            }
-            Fork::Older(_) | Fork::Unknown => self.stop(oldest),
-        }
-    }
-
     /// Takes back what was given after `block`, and goes on with `next`.
     fn go_back(&mut self, block: Option<BlockRef>, next: BlockNumber) {
         let from = self.trail.last();
@@ -481,51 +298,12 @@ impl FeedReader {
         self.outbox.push_back(FeedItem::BeyondWindow { from });
     }
 
-    fn forget(&mut self, number: BlockNumber) {
-        self.shared
-            .source
-            .counters
-            .oddities
-            .unlinked_blocks
-            .one_more();
-        self.shared.backfill.forget(number);
-        (self.segment, self.run) = (None, None);
-    }
-
-    /// One failure is nothing; a node that keeps failing to tell the past stops this reader, and
-    /// the operator has to know.
-    fn note_retry(&self, failure: &Failure) {
-        let chain = self.shared.source.chain();
-        let next = self.next.map(|next| next.0);
-        if self.wait.attempts() == RETRIES_BEFORE_WARNING {
-            tracing::warn!(
-                %chain, %failure, ?next,
-                "older blocks do not come; does an endpoint still have them? Asking on",
-            );
-        } else {
-            tracing::debug!(%chain, %failure, ?next, "older blocks are asked for again");
-        }
-    }
-
     /// False where it is the block after the last one and not its child.
     fn is_followed_by(&self, block: &Block) -> bool {
         self.trail
             .last()
             .is_none_or(|last| last.number.next() != block.number || last.hash == block.parent_hash)
     }
-}
-
-/// Even a sleep of no length takes until the timer's next tick, which is longer than many an
-/// answer.
-async fn pause(delay: Duration) {
-    if !delay.is_zero() {
-        sleep(delay).await;
-    }
-}
-
-fn has(segment: &Segment, number: BlockNumber) -> bool {
-    use super::shelf::Stretch;
-    segment.first() <= number.0 && number <= segment.end.number
 }
 
 impl Drop for FeedReader {

@@ -1,9 +1,6 @@
 //! Many blocks at once: all of them come, to those who keep up and to those who do not.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::thread;
 
 use nexum_chain::{FeedReader, Interest};
 use nexum_testkit::{Address, Anvil, NewLog, ScriptedChain, keccak256};
@@ -64,7 +61,7 @@ async fn read(reader: &mut FeedReader, chain: &ScriptedChain, number: u64) {
 }
 
 #[tokio::test]
-async fn a_thousand_blocks_in_two_seconds_come_with_their_logs() {
+async fn a_thousand_blocks_mined_without_a_pause_come_with_their_logs() {
     for via in BOTH {
         let server = server(0).await;
         let chain = server.chain();
@@ -77,11 +74,8 @@ async fn a_thousand_blocks_in_two_seconds_come_with_their_logs() {
 
         let miner = {
             let chain = chain.clone();
-            thread::spawn(move || {
-                let begun = Instant::now();
-                mine(&chain, BLOCKS);
-                begun.elapsed()
-            })
+            // Waits for nobody.
+            thread::spawn(move || mine(&chain, BLOCKS))
         };
         let mut taken = 1;
         for number in 1..=BLOCKS {
@@ -92,8 +86,7 @@ async fn a_thousand_blocks_in_two_seconds_come_with_their_logs() {
                 taken += 1;
             }
         }
-        let took = miner.join().unwrap();
-        assert!(took < Duration::from_secs(2), "no burst: {took:?}");
+        miner.join().unwrap();
         // The ring has moved on: what is left comes from the node.
         for number in taken..=BLOCKS {
             read(&mut slow, chain, number).await;

@@ -1,28 +1,34 @@
 //! The budgets of the engine, each measured beside its raw limit in the same run.
 //!
 //! Raw limits and what is compared with them take turns, so that a busy machine slows both. Run
-//! all with `cargo xtask bench`, or some by name with `cargo bench -p nexum-engine -- <name>`.
+//! all with `cargo xtask bench`, or some by name with `cargo bench -p nexum-engine -- <name>`. The
+//! rows named `latency-*` need anvil.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
 mod calls;
 mod commits;
 mod fanout;
+mod latency;
 mod raw;
 mod report;
 mod rig;
 
-use report::Row;
+use std::fmt::Display;
 
-type Measure = fn() -> Row;
+type Measure = fn() -> Box<dyn Display>;
 
 /// A name to choose each by, and what measures it.
-const ROWS: [(&str, Measure); 5] = [
-    ("call", calls::without_writes),
-    ("durable-commit", commits::durable),
-    ("interval-store", commits::interval),
-    ("interval-engine", calls::interval_engine),
-    ("fanout", fanout::one_block_to_a_thousand_modules),
+const ROWS: [(&str, Measure); 7] = [
+    ("call", || Box::new(calls::without_writes())),
+    ("durable-commit", || Box::new(commits::durable())),
+    ("interval-store", || Box::new(commits::interval())),
+    ("interval-engine", || Box::new(calls::interval_engine())),
+    ("fanout", || {
+        Box::new(fanout::one_block_to_a_thousand_modules())
+    }),
+    ("latency-ws", || Box::new(latency::announced())),
+    ("latency-http", || Box::new(latency::polled())),
 ];
 
 fn main() {

@@ -22,7 +22,8 @@ impl Samples {
         self.push(begun.elapsed(), 1);
     }
 
-    fn at(&self, share: f64) -> f64 {
+    /// The seconds that this share of all took at most.
+    pub(crate) fn at(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         sorted[((sorted.len() - 1) as f64 * share) as usize]

@@ -22,7 +22,7 @@ use nexum_types::{
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-const CHAIN: u64 = 1;
+pub(crate) const CHAIN: u64 = 1;
 /// Something is broken where an engine takes longer than this.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Between two looks at what an engine has delivered.
@@ -148,13 +148,12 @@ pub(crate) enum Heads {
     Polled,
 }
 
-/// A running engine whose modules are one fixture, several times.
+/// A running engine on a scripted chain.
 pub(crate) struct Running {
-    engine: Option<Engine>,
-    runtime: Runtime,
+    // Dropped first: it stops before its node does.
+    engine: Launched,
     chain: ScriptedChain,
     _server: (RpcServer, Runtime),
-    _dir: TempDir,
 }
 
 impl Running {
@@ -176,6 +175,68 @@ impl Running {
             Heads::Polled => server.http_url(),
         };
 
+        let poll = Duration::from_millis(20);
+        let engine = Launched::start(&url, poll, fixture, modules, durability, runtime);
+        Self {
+            engine,
+            chain,
+            _server: (server, server_runtime),
+        }
+    }
+
+    pub(crate) fn chain(&self) -> &ScriptedChain {
+        &self.chain
+    }
+
+    /// Events delivered so far, to all modules together.
+    pub(crate) fn delivered(&self) -> u64 {
+        self.engine.delivered()
+    }
+
+    /// Waits until `delivered` events have been delivered, to all modules together.
+    pub(crate) fn wait_for(&self, delivered: u64) {
+        self.engine.wait_for(delivered);
+    }
+
+    /// Mines `blocks` blocks and waits for every module to have them.
+    pub(crate) fn mine(&self, blocks: u64) {
+        let modules = self.engine.status().len() as u64;
+        let target = self.delivered() + blocks * modules;
+        self.chain.mine(blocks);
+        self.wait_for(target);
+    }
+
+    /// Replaces the last `blocks` blocks, and answers how long the modules took for how many
+    /// events. A feed puts a whole branch into its ring at once, so that no node is waited for.
+    pub(crate) fn replace_blocks(&self, blocks: u64) -> (Duration, u64) {
+        let modules = self.engine.status().len() as u64;
+        let before = self.delivered();
+        self.chain.reorg(blocks).unwrap();
+        self.wait_for(before + 1);
+        let (begun, at_first) = (Instant::now(), self.delivered());
+        let target = before + blocks * modules;
+        self.wait_for(target);
+        (begun.elapsed(), target - at_first)
+    }
+}
+
+/// A running engine whose modules are one fixture, several times, on whatever node.
+pub(crate) struct Launched {
+    engine: Option<Engine>,
+    runtime: Runtime,
+    _dir: TempDir,
+}
+
+impl Launched {
+    /// Starts an engine on the node at `url`, and waits until all modules have had an event.
+    pub(crate) fn start(
+        url: &str,
+        poll: Duration,
+        fixture: &str,
+        modules: usize,
+        durability: &str,
+        runtime: Runtime,
+    ) -> Self {
         let dir = folder();
         let manifest = format!(
             r#"
@@ -200,10 +261,11 @@ impl Running {
             [engine]
             state_dir = "state"
             [chains.{CHAIN}]
-            poll_interval = "20ms"
+            poll_interval = "{}ms"
             [[chains.{CHAIN}.endpoints]]
             url = "{url}"
-            "#
+            "#,
+            poll.as_millis()
         );
         for index in 0..modules {
             write!(
@@ -220,16 +282,10 @@ impl Running {
         let running = Self {
             engine: Some(engine),
             runtime,
-            chain,
-            _server: (server, server_runtime),
             _dir: dir,
         };
-        running.wait(|status| status.iter().all(|module| module.delivered == 1));
+        running.wait(|status| status.iter().all(|module| module.delivered >= 1));
         running
-    }
-
-    pub(crate) fn chain(&self) -> &ScriptedChain {
-        &self.chain
     }
 
     fn status(&self) -> Vec<ModuleStatus> {
@@ -259,30 +315,9 @@ impl Running {
             thread::sleep(LOOK);
         }
     }
-
-    /// Mines `blocks` blocks and waits for every module to have them.
-    pub(crate) fn mine(&self, blocks: u64) {
-        let modules = self.status().len() as u64;
-        let target = self.delivered() + blocks * modules;
-        self.chain.mine(blocks);
-        self.wait_for(target);
-    }
-
-    /// Replaces the last `blocks` blocks, and answers how long the modules took for how many
-    /// events. A feed puts a whole branch into its ring at once, so that no node is waited for.
-    pub(crate) fn replace_blocks(&self, blocks: u64) -> (Duration, u64) {
-        let modules = self.status().len() as u64;
-        let before = self.delivered();
-        self.chain.reorg(blocks).unwrap();
-        self.wait_for(before + 1);
-        let (begun, at_first) = (Instant::now(), self.delivered());
-        let target = before + blocks * modules;
-        self.wait_for(target);
-        (begun.elapsed(), target - at_first)
-    }
 }
 
-impl Drop for Running {
+impl Drop for Launched {
     fn drop(&mut self) {
         if let Some(engine) = self.engine.take() {
             self.runtime.block_on(engine.stop());

@@ -4,9 +4,12 @@
 //! The engine is the real one, with real guests, real files and real sockets; the model is the
 //! scripted chain itself. A script that fails is kept by its seed and played again first.
 
-use std::thread;
+use std::{collections::BTreeSet, fs, sync::Arc, thread};
 
-use nexum_testkit::{NewLog, RpcServer, ScriptedChain};
+use nexum_chain::Chains;
+use nexum_host::{Host, Loaded, LogRate, ModuleSpec, SystemClock};
+use nexum_manifest::{Capability, Resources};
+use nexum_testkit::{NewLog, RpcServer, ScriptedChain, guests};
 use nexum_types::Depth;
 use proptest::{
     collection::vec,
@@ -20,9 +23,9 @@ use crate::{
 };
 
 /// Scripts of a run that does not ask for another number (`PROPTEST_CASES`).
-const CASES: u32 = 96;
+const CASES: u32 = 2_048;
 /// Scripts played side by side: most of their time they wait for an engine.
-const SIDE_BY_SIDE: u32 = 8;
+const SIDE_BY_SIDE: u32 = 16;
 /// Reorgs stay within this window.
 const WINDOW: u64 = 16;
 /// No reorg takes off more blocks than this. No branch is shorter than what it replaces, so
@@ -122,6 +125,7 @@ fn script() -> impl Strategy<Value = Script> {
 fn what_is_folded_is_the_canonical_chain_after_any_script() {
     let asked = std::env::var_os("PROPTEST_CASES").map(|_| Config::default().cases);
     let cases = asked.unwrap_or(CASES).div_ceil(SIDE_BY_SIDE);
+    let guests = Guests::new();
     let play_some = || {
         let config = Config {
             cases,
@@ -134,7 +138,7 @@ fn what_is_folded_is_the_canonical_chain_after_any_script() {
             .build()
             .unwrap();
         let played = TestRunner::new(config).run(&script(), |script| {
-            runtime.block_on(play(&script));
+            runtime.block_on(play(&script, &guests.host));
             Ok(())
         });
         if let Err(failure) = played {
@@ -148,7 +152,34 @@ fn what_is_folded_is_the_canonical_chain_after_any_script() {
     });
 }
 
-async fn play(script: &Script) {
+/// The wasm engine of all scripts, with the guest compiled.
+struct Guests {
+    host: Arc<Host>,
+    /// Code is kept as long as somebody has it loaded.
+    _fold: Loaded,
+}
+
+impl Guests {
+    fn new() -> Self {
+        let host = Host::new(Arc::new(SystemClock::new())).unwrap();
+        let spec = ModuleSpec {
+            name: "kept".parse().unwrap(),
+            digest: None,
+            capabilities: BTreeSet::from(Capability::ALL),
+            chains: BTreeSet::new(),
+            resources: Resources::default(),
+            log_rate: LogRate::default(),
+            chain: Arc::new(Chains::new([]).unwrap()),
+        };
+        let component = fs::read(guests::fixture("log-fold").unwrap()).unwrap();
+        Self {
+            _fold: host.load(&component, spec).unwrap(),
+            host: Arc::new(host),
+        }
+    }
+}
+
+async fn play(script: &Script, host: &Arc<Host>) {
     let chain = ScriptedChain::new(CHAIN);
     let servers = [
         RpcServer::start(chain.clone()).await.unwrap(),
@@ -160,7 +191,7 @@ async fn play(script: &Script) {
             view.empty_blooms = !script.trust_bloom;
         });
     }
-    let world = world(script, &servers);
+    let world = world(script, &servers, host);
     let mut engine = world.start().await;
     for step in &script.steps {
         match step {
@@ -210,7 +241,7 @@ async fn play(script: &Script) {
 /// sure.
 const MODULES: [&str; 3] = ["fold", "with-blocks", "sure"];
 
-fn world(script: &Script, servers: &[RpcServer; 2]) -> World {
+fn world(script: &Script, servers: &[RpcServer; 2], host: &Arc<Host>) -> World {
     let urls = [0, 1].map(|index| {
         let via = if script.over_ws[index] {
             Via::Ws
@@ -244,7 +275,7 @@ fn world(script: &Script, servers: &[RpcServer; 2]) -> World {
         Some(every) => module.config(&format!("fail_every = {every}")),
         None => module,
     });
-    World::new()
+    World::light(Arc::clone(host))
         .chain_of(CHAIN, &urls.each_ref().map(String::as_str), &lines)
         .modules(modules)
 }

@@ -6,10 +6,12 @@ use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 use nexum_engine::{Engine, ModuleStatus, Phase, StartError, Stopped};
+use nexum_host::Host;
 use nexum_manifest::{Setup, Start};
 use nexum_store::StoreError;
 use nexum_testkit::{RpcServer, ScriptedChain, guests};
@@ -207,12 +209,25 @@ pub(crate) struct World {
     chains: String,
     modules: Vec<String>,
     grace: &'static str,
+    host: Option<Arc<Host>>,
 }
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::within(tempfile::tempdir().unwrap(), None)
+    }
+
+    /// A world for a test that starts very many engines: they share a wasm engine, and their
+    /// files are in memory where the machine has a folder for that.
+    pub(crate) fn light(host: Arc<Host>) -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self::within(folder.unwrap(), Some(host))
+    }
+
+    fn within(folder: TempDir, host: Option<Arc<Host>>) -> Self {
         Self {
-            folder: tempfile::tempdir().unwrap(),
+            folder,
+            host,
             chains: String::new(),
             modules: Vec::new(),
             grace: "60s",
@@ -281,7 +296,11 @@ impl World {
         }
         fs::write(self.engine_file(), text).unwrap();
         let setup = Setup::load(&self.engine_file()).unwrap();
-        Engine::start(setup).await.map(|engine| Running { engine })
+        let engine = match &self.host {
+            Some(host) => Engine::start_on(host, setup).await,
+            None => Engine::start(setup).await,
+        };
+        engine.map(|engine| Running { engine })
     }
 
     pub(crate) async fn start(&self) -> Running {
