@@ -1,12 +1,12 @@
 //! `delivery = "push"`: logs come as soon as a node announces them, each once all the same,
 //! through failures, restarts and reorgs.
 
-use nexum_testkit::{Fault, Injection, RpcServer, ScriptedChain};
+use nexum_testkit::{Fault, Injection, NewLog, RpcServer, ScriptedChain};
 use serde_json::json;
 
 use crate::{
     logs::{PINGS, PONGS, fold, mine, ping, pings_and_pongs, pong, settle},
-    world::{CHAIN, Module, Via, World, server},
+    world::{CHAIN, Module, Running, Via, World, eventually, server},
 };
 
 /// `Ping`s as they are pushed.
@@ -24,20 +24,26 @@ fn hold_logs_back(server: &RpcServer) {
 }
 
 /// An engine that has come to the chain's head, and for which its node pushes.
-async fn listening(world: &World, server: &RpcServer) -> crate::world::Running {
+async fn listening(world: &World, server: &RpcServer) -> Running {
     let before = server.request_log().count("eth_subscribe");
     let engine = world.start().await;
     settle(server, &engine, "log-fold").await;
-    crate::world::eventually("the node pushes", || {
+    eventually("the node pushes", || {
         (server.request_log().count("eth_subscribe") >= before + 2).then_some(())
     })
     .await;
+    // A head that comes after the request has been taken comes after the subscription.
+    settle(server, &engine, "log-fold").await;
     engine
 }
 
-/// Waits until the module has been given so many logs.
-async fn given(engine: &crate::world::Running, delivered: u64) {
-    engine.delivered("log-fold", delivered).await;
+/// Ends the chain with a block of which the module gets the block and what is pushed, while the
+/// node answers no logs.
+async fn give_half(server: &RpcServer, engine: &Running, logs: impl IntoIterator<Item = NewLog>) {
+    let before = engine.status("log-fold").delivered;
+    hold_logs_back(server);
+    mine(server.chain(), logs);
+    engine.delivered("log-fold", before + 2).await;
 }
 
 fn replace_last(chain: &ScriptedChain) {
@@ -55,11 +61,9 @@ async fn a_pushed_log_is_handled_while_its_block_is_still_asked_for_and_only_onc
     let chain = server.chain();
     let world = World::over(&server, Via::Ws).module(module());
     let engine = listening(&world, &server).await;
-    let before = engine.status("log-fold").delivered;
-    hold_logs_back(&server);
-    mine(chain, [pong(1), ping(1), ping(2), pong(2)]);
     // The block, then the pings, in one event or two; the pongs wait.
-    given(&engine, before + 2).await;
+    let logs = [pong(1), ping(1), ping(2), pong(2)];
+    give_half(&server, &engine, logs).await;
     let held = engine.status("log-fold");
     let number = chain.head().number;
     assert!(
@@ -82,10 +86,7 @@ async fn what_was_early_is_remembered_over_a_crash() {
     let chain = server.chain();
     let world = World::over(&server, Via::Ws).module(module());
     let engine = listening(&world, &server).await;
-    let before = engine.status("log-fold").delivered;
-    hold_logs_back(&server);
-    mine(chain, [pong(1), ping(1)]);
-    given(&engine, before + 2).await;
+    give_half(&server, &engine, [pong(1), ping(1)]).await;
     engine.crash();
     drop(world.state_after_crash("log-fold").await);
     server.heal();
@@ -105,17 +106,17 @@ async fn what_was_early_is_taken_back_with_its_block_though_the_rest_never_came(
         let chain = server.chain();
         let world = World::over(&server, Via::Ws).module(module());
         let mut engine = listening(&world, &server).await;
-        let before = engine.status("log-fold").delivered;
-        hold_logs_back(&server);
-        mine(chain, [pong(1), ping(1)]);
-        given(&engine, before + 2).await;
+        give_half(&server, &engine, [pong(1), ping(1)]).await;
         if restart {
             engine.stop().await;
             replace_last(chain);
             server.heal();
             engine = world.start().await;
         } else {
+            let before = engine.status("log-fold").delivered;
             replace_last(chain);
+            // What is pushed of the new branch tells that the old block has left.
+            engine.delivered("log-fold", before + 1).await;
             server.heal();
         }
         settle(&server, &engine, "log-fold").await;
