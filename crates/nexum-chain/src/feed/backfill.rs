@@ -160,8 +160,10 @@ impl Backfill {
                 self.spawn(async move {
                     let _permit = inner.permits.acquire().await;
                     // Not before: whoever has come meanwhile is served, too.
-                    let plan = inner.registry.plan();
-                    inner.segments.begin(&order, plan.generation);
+                    let plan = inner.segments.begin(&order, || {
+                        let plan = inner.registry.plan();
+                        (plan.generation, plan)
+                    });
                     let fetched = inner.fetch_segment(&plan, number, last).await;
                     inner.segments.put(order, fetched);
                 });

@@ -107,13 +107,16 @@ impl<T: Stretch> Shelf<T> {
         Found::Fetch(coming, order, last)
     }
 
-    /// Says that an order is being fetched from now on, with a plan of that generation.
-    pub(super) fn begin(&self, order: &Order<T>, generation: u64) {
+    /// Says that an order is being fetched from now on. The plan is taken here, under the lock:
+    /// whoever found the order before is in it, and whoever comes after sees its generation.
+    pub(super) fn begin<P>(&self, order: &Order<T>, take: impl FnOnce() -> (u64, P)) -> P {
         let mut slots = self.lock();
+        let (generation, plan) = take();
         let ordered = slots.slots.iter_mut().find(|slot| slot.id == order.id);
         if let Some(slot) = ordered {
             slot.generation = Some(generation);
         }
+        plan
     }
 
     /// Answers an order: the stretch may be shorter than what was ordered.
@@ -202,7 +205,7 @@ mod tests {
 
     fn fetch(shelf: &Shelf<Blocks>, first: u64, last: u64, bytes: usize) {
         let (_, order, last) = order(shelf, first, last);
-        shelf.begin(&order, 1);
+        shelf.begin(&order, || (1, ()));
         shelf.put(order, Ok(Blocks(first, last, bytes)));
     }
 
@@ -260,7 +263,9 @@ mod tests {
         let shelf = Shelf::new(1 << 20);
         let (_, given, _) = order(&shelf, 1, 9);
         assert!(matches!(shelf.find(5, 9, 7), Found::Coming(_)));
-        shelf.begin(&given, 7);
+        // Nobody can find the order between the taking of the plan and its generation.
+        let is_locked = shelf.begin(&given, || (7, shelf.slots.try_lock().is_err()));
+        assert!(is_locked);
         assert!(matches!(shelf.find(5, 9, 7), Found::Coming(_)));
         assert!(matches!(shelf.find(5, 9, 8), Found::Fetch(..)));
         shelf.put(given, Ok(Blocks(1, 9, 1)));
