@@ -6,6 +6,9 @@ use crate::{
     tools,
 };
 
+/// The rows that measure from a block on a real node.
+const ON_ANVIL: [&str; 2] = ["latency-ws", "latency-http"];
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Run only the benches whose names contain this.
@@ -14,11 +17,13 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     tools::ensure_guest_target()?;
-    // The rows named `latency-*` measure from a block on a real node.
-    let anvil = tools::ensure_anvil()?;
+    let mut bench = cargo();
+    let filter = args.filter.as_deref();
+    if filter.is_none_or(|filter| ON_ANVIL.iter().any(|row| row.contains(filter))) {
+        bench.env("NEXUM_ANVIL", tools::ensure_anvil()?);
+    }
     execute(
-        cargo()
-            .env("NEXUM_ANVIL", anvil)
+        bench
             // Every target that is a bench; `--benches` would also run the unit tests' harness.
             .args(["bench", "--workspace", "--bench", "*", "--locked", "--"])
             .args(args.filter.as_slice()),

@@ -1,7 +1,7 @@
 //! Logs as nodes tell them: what is asked, and what an answer must be before it is believed.
 //! Pure.
 
-use alloy_primitives::{Address, B256, Bloom, BloomInput, Bytes, U64};
+use alloy_primitives::{Address, B256, Bytes, U64};
 use nexum_types::{Block, BlockNumber, ChainId, Log, LogFilter, MAX_TOPICS};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -105,12 +105,6 @@ pub(crate) fn parse_range(
 pub(crate) fn parse_pushed(chain: ChainId, json: &str) -> Result<Option<Log>, Failure> {
     let log: RpcLog = serde_json::from_str(json).map_err(|_| Failure::Malformed)?;
     Ok(log.mined(chain))
-}
-
-/// False where the bloom proves that the log is none of its block.
-pub(crate) fn may_hold(bloom: &Bloom, log: &Log) -> bool {
-    let has = |bytes: &[u8]| bloom.contains_input(BloomInput::Raw(bytes));
-    has(log.address.as_slice()) && log.topics.iter().all(|topic| has(topic.as_slice()))
 }
 
 /// Puts the answers to several filters together: each log once, in the chain's order.

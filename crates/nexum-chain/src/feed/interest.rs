@@ -160,6 +160,7 @@ impl Registry {
         let since = |filter| since(filter).unwrap_or(readers.plan.generation + 1);
         let needs = filters.iter().map(since).max().unwrap_or(0);
         let wants = Arc::new(AtomicU64::new(NOTHING));
+        let is_covered = needs <= readers.plan.generation;
         let has_pushed = !pushed.is_empty();
         let registered = Registered {
             filters,
@@ -169,7 +170,9 @@ impl Registry {
             wants: Arc::clone(&wants),
         };
         readers.readers.insert(id, registered);
-        readers.plan_anew();
+        if !is_covered {
+            readers.plan_anew();
+        }
         if has_pushed {
             self.push_anew(&readers);
         }
@@ -262,7 +265,9 @@ impl Drop for Registration {
         let Some(gone) = readers.readers.remove(&self.id) else {
             return;
         };
-        readers.plan_anew();
+        if !gone.filters.is_empty() {
+            readers.plan_anew();
+        }
         if !gone.pushed.is_empty() {
             self.registry.push_anew(&readers);
         }

@@ -145,7 +145,7 @@ impl Early {
         let is_wanted = |log: &&Log| {
             log.block_number == block.number
                 && filters.iter().any(|filter| filter.matches(log))
-                && bloom.is_none_or(|bloom| logs::may_hold(bloom, log))
+                && bloom.is_none_or(|bloom| bloom.contains_raw_log(log.address, &log.topics))
                 && !given.contains(&log.log_index)
         };
         let fresh: Vec<Log> = {
@@ -183,17 +183,14 @@ pub(super) async fn run(shared: Arc<Shared>) {
             continue;
         }
         let ended = match announcer(&shared) {
-            Some(node) => listen(&shared, node, &filters, &mut wanted).await,
+            Some(node) => listen(&shared, node, &filters, &mut wanted, &mut wait).await,
             // Until one of them is well, logs come with their blocks.
             None => Err(Failure::Lost),
         };
-        match ended {
-            Ok(()) => wait.reset(),
-            Err(failure) => {
-                let chain = shared.source.chain();
-                tracing::debug!(%chain, %failure, "no logs are pushed; they come with their blocks");
-                sleep(wait.next_delay()).await;
-            }
+        if let Err(failure) = ended {
+            let chain = shared.source.chain();
+            tracing::debug!(%chain, %failure, "no logs are pushed; they come with their blocks");
+            sleep(wait.next_delay()).await;
         }
     }
 }
@@ -212,16 +209,18 @@ fn announcer(shared: &Shared) -> Option<&Node> {
 }
 
 /// Takes what `node` pushes, until a failure, or until others or another node should be listened
-/// to.
+/// to. Once it has subscribed, `wait` begins anew.
 async fn listen(
     shared: &Shared,
     node: &Node,
     filters: &[LogFilter],
     wanted: &mut watch::Receiver<Arc<[LogFilter]>>,
+    wait: &mut Backoff,
 ) -> Result<(), Failure> {
     let provider = &shared.source.provider;
     node.ready(provider.next_id()).await?;
     let mut pushes = node.subscribe_logs(filters, || provider.next_id()).await?;
+    wait.reset();
     loop {
         let review = Instant::now() + REVIEW;
         let log = tokio::select! {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::{B256, Bloom, BloomInput};
+use alloy_primitives::{B256, Bloom};
 use nexum_types::{Block, BlockNumber, ChainId, Log, LogFilter};
 use serde_json::{
     Value, json,
@@ -285,10 +285,7 @@ pub(super) fn are_linked(blocks: &[Header]) -> bool {
 fn bloom_of(logs: &[Log]) -> Bloom {
     let mut bloom = Bloom::ZERO;
     for log in logs {
-        bloom.accrue(BloomInput::Raw(log.address.as_slice()));
-        for topic in &log.topics {
-            bloom.accrue(BloomInput::Raw(topic.as_slice()));
-        }
+        bloom.accrue_raw_log(log.address, &log.topics);
     }
     bloom
 }
