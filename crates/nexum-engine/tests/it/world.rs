@@ -13,7 +13,7 @@ use std::{
 use nexum_engine::{Engine, ModuleStatus, Phase, StartError, Stopped};
 use nexum_host::Host;
 use nexum_manifest::{Setup, Start};
-use nexum_store::StoreError;
+use nexum_store::{StateDir, StoreError};
 use nexum_testkit::{RpcServer, ScriptedChain, guests};
 use nexum_types::{BlockNumber, ChainId, Depth, ModuleName, Source};
 use tempfile::TempDir;
@@ -315,13 +315,15 @@ impl World {
     /// What `module` has left on the disk once the engine's last task has let go of it.
     pub(crate) async fn state_after_crash(&self, module: &str) -> State {
         let (state_dir, name) = (self.state_dir(), name(module));
-        eventually("the state is free", || {
-            match State::read(&state_dir, &name) {
-                Err(StoreError::Locked { .. }) => None,
-                read => Some(read.unwrap()),
-            }
+        // Every worker and every open state has a share of the folder's lock: it is the last that
+        // a crashed engine lets go of.
+        let free = eventually("the folder is free", || match StateDir::open(&state_dir) {
+            Err(StoreError::Locked { .. }) => None,
+            opened => Some(opened.unwrap()),
         })
-        .await
+        .await;
+        drop(free);
+        State::read(&state_dir, &name).unwrap()
     }
 }
 
