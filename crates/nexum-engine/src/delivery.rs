@@ -109,13 +109,13 @@ impl Worker {
         turns: u32,
     ) -> Result<bool, Failure> {
         let source = self.inlets[inlet].route.source();
-        let forget = Step {
-            source,
-            cursor: Cursor::Before(number),
-            history: History::Forget { from: number },
-        };
         let known = module.store.delivered(source, number);
         let known = known.map_err(Failure::Store)?;
+        let forget = Step {
+            source,
+            cursor: route::before(number, known.as_ref()),
+            history: History::Forget { from: number },
+        };
         let Some(mut delivered) = known.filter(|delivered| !delivered.logs.is_empty()) else {
             self.note(module, forget);
             return Ok(false);

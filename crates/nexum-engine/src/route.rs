@@ -269,6 +269,20 @@ pub(crate) fn part(delivered: &Delivered, turn: u32) -> Cursor {
     }
 }
 
+/// The cursor once a block has been taken back. Its parent may have left the chain with it, and
+/// only by the parent's hash can be told from where on the new branch has not been given: further
+/// down than this block, perhaps.
+pub(crate) fn before(number: BlockNumber, delivered: Option<&Delivered>) -> Cursor {
+    let parent = number.0.checked_sub(1).map(BlockNumber);
+    match (parent, delivered) {
+        (Some(number), Some(delivered)) => Cursor::Block(BlockRef {
+            number,
+            hash: delivered.parent_hash,
+        }),
+        _ => Cursor::Before(number),
+    }
+}
+
 /// The last logs of `delivered` as they are taken back: newest first. Takes them off.
 pub(crate) fn take_back(delivered: &mut Delivered) -> Option<Deal> {
     let (turn, logs) = delivered.logs.pop()?;

@@ -71,8 +71,9 @@ pub enum Cursor {
         /// The first turn that is still to come.
         turn: u32,
     },
-    /// Everything before this number has been committed, and what was delivered from it on has
-    /// been taken back.
+    /// Everything before this number has been committed, on whatever branch, and what was
+    /// delivered from it on has been taken back: where the operator has put it, or after blocks
+    /// that were skipped.
     Before(BlockNumber),
 }
 

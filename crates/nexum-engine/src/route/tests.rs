@@ -305,3 +305,20 @@ fn only_what_was_pushed_and_is_not_in_the_block_is_refuted() {
     assert_eq!(kept, [(1, 1), (2, 1), (2, 1)]);
     assert_eq!(turns(&route.refuted(&mut delivered, &whole)), []);
 }
+
+#[test]
+fn what_was_taken_back_leaves_the_cursor_at_the_parent_that_it_had() {
+    let delivered = |number: u64| Delivered {
+        block: at(number),
+        parent_hash: hash(number.wrapping_sub(1)),
+        logs: Vec::new(),
+    };
+    let after = before(BlockNumber(5), Some(&delivered(5)));
+    assert_eq!(after, Cursor::Block(at(4)));
+    let genesis = BlockNumber(0);
+    assert_eq!(
+        before(genesis, Some(&delivered(0))),
+        Cursor::Before(genesis)
+    );
+    assert_eq!(before(BlockNumber(5), None), Cursor::Before(BlockNumber(5)));
+}

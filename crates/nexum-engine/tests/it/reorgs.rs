@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     evidence::log_key,
-    logs::{PING, PINGS, PONGS, fold, mine, ping, pings_and_pongs, pong, settle},
+    logs::{PING, PINGS, PONGS, fold, mine, ping, pings, pings_and_pongs, pong, settle},
     world::{CHAIN, Module, Via, World, server},
 };
 
@@ -143,6 +143,36 @@ async fn a_block_that_leaves_in_the_middle_of_its_events_is_taken_back_as_far_as
     let state = world.state("log-fold");
     state.assert_folded(chain, 0..=5, pings_and_pongs);
     assert_eq!(state.number("removed"), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_between_the_branches_loses_nothing_of_the_new_one() {
+    // All that the module was given of the window is one log, taken back before a fork that is
+    // three blocks further down; the first log of the new branch fails. In the second round the
+    // engine is ended there, and the chain goes over to a third branch.
+    for restart in [false, true] {
+        let server = server(0).await;
+        let chain = server.chain();
+        chain.mine(20);
+        let module = fold().config("fail_every = 3");
+        let world = World::over(&server, Via::Ws).module(module.logs(PINGS));
+        let mut engine = world.start().await;
+        mine(chain, [ping(1)]);
+        engine.reaches("log-fold", 21).await;
+        reorg(chain, 4, |n| if n == 0 { vec![ping(2)] } else { vec![] });
+        engine.failed("log-fold", 1).await;
+        if restart {
+            engine.crash();
+            drop(world.state_after_crash("log-fold").await);
+            reorg(chain, 6, |n| if n == 1 { vec![ping(3)] } else { vec![] });
+            engine = world.start().await;
+        }
+        settle(&server, &engine, "log-fold").await;
+        engine.stop().await;
+        let state = world.state("log-fold");
+        state.assert_folded(chain, 0..=chain.head().number, pings);
+        assert_eq!(state.number("removed"), Some(1), "restart: {restart}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -318,7 +318,9 @@ impl World {
         // Every worker and every open state has a share of the folder's lock: it is the last that
         // a crashed engine lets go of.
         let free = eventually("the folder is free", || match StateDir::open(&state_dir) {
-            Err(StoreError::Locked { .. }) => None,
+            // By the engine, or by a look at the state: a program that another test has just
+            // begun to start holds locks as well, until it runs.
+            Err(StoreError::Locked { .. } | StoreError::BeingInspected { .. }) => None,
             opened => Some(opened.unwrap()),
         })
         .await;
