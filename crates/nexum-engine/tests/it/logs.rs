@@ -282,6 +282,7 @@ async fn a_module_that_may_skip_goes_on_at_the_head_and_counts_what_it_missed() 
     settle(&server, &engine, "log-fold").await;
     settle(&server, &engine, "patient").await;
     let head = chain.head().number;
+    engine.reaches("log-fold", head).await;
     let ended = engine.stop().await;
     let skipped = ended.module("log-fold").skipped;
     assert!(skipped > 200, "only {skipped}");

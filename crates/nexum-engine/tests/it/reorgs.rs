@@ -58,6 +58,7 @@ async fn what_leaves_the_chain_is_taken_back_while_it_flows(via: Via) {
     settle(&server, &engine, "with-blocks").await;
 
     let head = chain.head().number;
+    engine.reaches("log-fold", head).await;
     let ended = engine.stop().await;
     assert!(ended.module("log-fold").delivered > before);
     for module in ["log-fold", "with-blocks"] {
