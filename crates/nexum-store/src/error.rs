@@ -9,6 +9,8 @@ use std::{
 
 use nexum_types::ModuleName;
 
+use crate::letters::{MAX_LETTERS, MAX_LETTERS_BYTES};
+
 /// Why the store did not do as asked. Each message names the path and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -108,6 +110,15 @@ pub enum StoreError {
         /// The module asked for.
         name: ModuleName,
         /// Where its state would be.
+        path: PathBuf,
+    },
+    /// No further event can be parked.
+    #[error(
+        "the dead letters in {} are as many as a module may have ({MAX_LETTERS}, or {MAX_LETTERS_BYTES} bytes); retry or drop some with `nexum module dead-letters`",
+        path.display()
+    )]
+    LettersFull {
+        /// The file.
         path: PathBuf,
     },
     /// An earlier failure left it open whether the last commit reached the disk.

@@ -1,4 +1,5 @@
-//! What is in a module's file: three tables, and the rows of the host's.
+//! What is in a module's file: three tables, the rows of the host's, and a fourth table where
+//! events were parked ([`letters`](crate::letters)).
 //!
 //! `delivered` holds what the module was given of recent blocks: the source in postcard, then
 //! the block's number as eight bytes, big-endian, to a [`Delivered`] in postcard. `state` is the module's, key to value. `host` is the engine's: the row `format` holds the
@@ -14,13 +15,14 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::Fault,
     history::{Pending, Row},
+    letters::{self, Shelf},
 };
 
 /// The version of the format that this crate writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
 pub(crate) const STATE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("state");
-const HOST: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("host");
+pub(crate) const HOST: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("host");
 
 const DELIVERED: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("delivered");
 
@@ -93,16 +95,28 @@ pub(crate) fn delivered(db: &Database, row: Row) -> Result<Option<Delivered>, Fa
         .transpose()
 }
 
-/// Applies `writes`, the rows of `pending`, and moves the head from `before` to `after`, in one
-/// transaction. The size is counted here, against what the tables really hold, and returned with the new head.
+/// What one transaction changes beside the head.
+pub(crate) struct Changes<'a> {
+    pub(crate) writes: &'a WriteSet,
+    pub(crate) pending: &'a Pending,
+    /// The dead letters after it, and their rows.
+    pub(crate) letters: Option<&'a (Shelf, Vec<letters::Row>)>,
+}
+
+/// Applies `changes`, and moves the head from `before` to `after`, in one transaction. The size is
+/// counted here, against what the tables really hold, and returned with the new head.
 pub(crate) fn apply(
     db: &Database,
-    writes: &WriteSet,
-    pending: &Pending,
+    changes: &Changes<'_>,
     before: &Head,
     mut after: Head,
     durability: Durability,
 ) -> Result<Head, Fault> {
+    let Changes {
+        writes,
+        pending,
+        letters,
+    } = changes;
     let mut transaction = db.begin_write()?;
     transaction.set_durability(durability)?;
     if !writes.is_empty() {
@@ -134,6 +148,9 @@ pub(crate) fn apply(
                 None => drop(table.remove(key.as_slice())?),
             }
         }
+    }
+    if let Some((after, rows)) = letters {
+        letters::write(&transaction, after, rows)?;
     }
     if after != *before {
         let mut host = transaction.open_table(HOST)?;

@@ -12,10 +12,11 @@ use nexum_types::{Cursor, ModuleName, Source};
 use redb::{Database, Range, ReadOnlyTable, ReadableDatabase};
 
 use crate::{
-    StoreError, StoreOptions,
+    DeadLetter, StoreError, StoreOptions,
     dir::{DirLock, module_path, modules_dir},
     error::guarded,
     format::{Head, STATE},
+    letters,
     module_store::open_staged,
     staging::ReadOnlyFile,
 };
@@ -29,7 +30,7 @@ pub struct Inspection {
     format_version: u32,
     head: Head,
     table: ReadOnlyTable<&'static str, &'static [u8]>,
-    _db: Database,
+    db: Database,
     _lock: Option<DirLock>,
 }
 
@@ -60,7 +61,7 @@ pub fn inspect(state_dir: &Path, name: &ModuleName) -> Result<Inspection, StoreE
         format_version,
         head,
         table,
-        _db: db,
+        db,
         _lock: lock,
     })
 }
@@ -88,6 +89,11 @@ impl Inspection {
     #[must_use]
     pub fn cursors(&self) -> &BTreeMap<Source, Cursor> {
         &self.head.cursors
+    }
+
+    /// The module's dead letters, by number, oldest first.
+    pub fn letters(&self) -> Result<Vec<(u64, DeadLetter)>, StoreError> {
+        guarded(&self.path, || letters::read_all(&self.db))
     }
 
     /// The value of `key`.

@@ -20,8 +20,9 @@ use crate::{
     StoreError,
     dir::DirLock,
     error::guarded,
-    format::{self, Head},
+    format::{self, Changes, Head},
     history::{Pending, Row, Step},
+    letters::{self, DeadLetter, LetterChange, Shelf},
     snapshot::TableSnapshot,
     staging::Staging,
 };
@@ -92,6 +93,8 @@ struct View {
     noted: Pending,
     /// The rows of the history, noted ones included.
     remembered: BTreeSet<Row>,
+    /// The dead letters that there are.
+    shelf: Shelf,
     /// Whether `committed` has not reached the disk yet.
     volatile: bool,
 }
@@ -130,7 +133,7 @@ impl ModuleStore {
             let head = format::initialize(&db)?;
             Ok((db, head))
         })?;
-        let opened = (db, head, BTreeSet::new());
+        let opened = (db, head, BTreeSet::new(), Shelf::default());
         Ok(Self::new(opened, None, path, options, lock))
     }
 
@@ -149,12 +152,13 @@ impl ModuleStore {
         let (db, (_version, head), staging) =
             open_staged(Box::new(backend), path, options.cache_bytes)?;
         let remembered = guarded(path, || format::remembered(&db))?;
-        let opened = (db, head, remembered);
+        let shelf = guarded(path, || Shelf::load(&db))?;
+        let opened = (db, head, remembered, shelf);
         Ok(Self::new(opened, Some(staging), path, options, lock))
     }
 
     fn new(
-        (db, head, remembered): (Database, Head, BTreeSet<Row>),
+        (db, head, remembered, shelf): (Database, Head, BTreeSet<Row>, Shelf),
         staging: Option<Staging>,
         path: &Path,
         options: StoreOptions,
@@ -171,6 +175,7 @@ impl ModuleStore {
                 committed: head,
                 noted: Pending::default(),
                 remembered,
+                shelf,
                 volatile: false,
             }),
             stopped: AtomicBool::new(false),
@@ -195,7 +200,34 @@ impl ModuleStore {
             Durability::Event => redb::Durability::Immediate,
             Durability::Interval(_) => redb::Durability::None,
         };
-        self.apply(writes, step, durability)
+        self.apply(writes, step, &[], durability)
+    }
+
+    /// The same with changes of the module's dead letters in the same transaction, which is on the
+    /// disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::LettersFull`], with nothing done, where they would be more than a module may
+    /// have.
+    pub fn commit_letters(
+        &self,
+        writes: &WriteSet,
+        step: Option<Step>,
+        changes: &[LetterChange],
+    ) -> Result<Committed, StoreError> {
+        self.apply(writes, step, changes, redb::Durability::Immediate)
+    }
+
+    /// The module's dead letters, by number, oldest first. Reads from the disk.
+    pub fn letters(&self) -> Result<Vec<(u64, DeadLetter)>, StoreError> {
+        self.check_running()?;
+        guarded(&self.0.path, || letters::read_all(&self.0.db))
+    }
+
+    /// How many dead letters the module has.
+    #[must_use]
+    pub fn letter_count(&self) -> usize {
+        self.view().shelf.len()
     }
 
     /// Takes one step of one source in memory only. It reaches the disk with the next commit or
@@ -219,7 +251,7 @@ impl ModuleStore {
     /// Brings everything noted or committed so far to the disk. Costs nothing where all of it is
     /// there already.
     pub fn flush(&self) -> Result<(), StoreError> {
-        self.apply(&WriteSet::default(), None, redb::Durability::Immediate)
+        self.apply(&WriteSet::default(), None, &[], redb::Durability::Immediate)
             .map(drop)
     }
 
@@ -296,6 +328,7 @@ impl ModuleStore {
         &self,
         writes: &WriteSet,
         step: Option<Step>,
+        changes: &[LetterChange],
         durability: redb::Durability,
     ) -> Result<Committed, StoreError> {
         let inner = &*self.0;
@@ -303,6 +336,7 @@ impl ModuleStore {
         self.check_running()?;
 
         let durable = matches!(durability, redb::Durability::Immediate);
+        let letters = self.plan_letters(changes)?;
         let (before, noted, pending, volatile) = {
             let mut view = self.view();
             let noted = view.noted.clone();
@@ -315,7 +349,7 @@ impl ModuleStore {
         let mut after = before.clone();
         after.cursors.extend(&pending.cursors);
         let moves = after != before || !pending.rows.is_empty();
-        if writes.is_empty() && !moves && !(durable && volatile) {
+        if writes.is_empty() && !moves && letters.is_none() && !(durable && volatile) {
             return Ok(Committed {
                 used_bytes: before.used_bytes,
                 durable: !volatile,
@@ -326,7 +360,12 @@ impl ModuleStore {
             .release()
             .and_then(|()| {
                 guarded(&inner.path, || {
-                    format::apply(&inner.db, writes, &pending, &before, after, durability)
+                    let changes = Changes {
+                        writes,
+                        pending: &pending,
+                        letters: letters.as_ref(),
+                    };
+                    format::apply(&inner.db, &changes, &before, after, durability)
                 })
             })
             .inspect_err(|_| inner.stopped.store(true, Ordering::Release))?;
@@ -340,11 +379,29 @@ impl ModuleStore {
         // What was noted while the commit ran is ahead of it, and stays.
         view.noted.settle(&noted);
         view.committed = after;
+        if let Some((shelf, _)) = letters {
+            view.shelf = shelf;
+        }
         view.volatile = !durable;
         inner.used_bytes.store(used_bytes, Ordering::Release);
         Ok(Committed {
             used_bytes,
             durable,
+        })
+    }
+
+    /// What `changes` write; `None` where there are none.
+    fn plan_letters(
+        &self,
+        changes: &[LetterChange],
+    ) -> Result<Option<(Shelf, Vec<letters::Row>)>, StoreError> {
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        let shelf = self.view().shelf.clone();
+        let plan = guarded(&self.0.path, || shelf.plan(changes))?;
+        plan.map(Some).ok_or_else(|| StoreError::LettersFull {
+            path: self.0.path.clone(),
         })
     }
 
@@ -393,7 +450,7 @@ impl StateBackend for ModuleStore {
 
     /// Under `interval` durability this also brings the commits before it to the disk.
     fn checkpoint(&self, writes: &WriteSet) -> Result<(), StateError> {
-        self.apply(writes, None, redb::Durability::Immediate)
+        self.apply(writes, None, &[], redb::Durability::Immediate)
             .map(drop)
             .map_err(storage)
     }

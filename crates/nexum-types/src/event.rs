@@ -8,7 +8,7 @@ use crate::{BlockNumber, ChainId, Log};
 /// One event, as a module's `on-event` takes it.
 ///
 /// The contract's further kinds (ticks, messages) join with the feeds that make them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A canonical block.
     Block(Block),
@@ -17,8 +17,19 @@ pub enum Event {
     Logs(Vec<Log>),
 }
 
+impl Event {
+    /// The block that it belongs to; none for logs without a log, which no feed tells.
+    #[must_use]
+    pub fn block_ref(&self) -> Option<BlockRef> {
+        match self {
+            Self::Block(block) => Some(block.block_ref()),
+            Self::Logs(logs) => logs.first().map(Log::block_ref),
+        }
+    }
+}
+
 /// A canonical block of one chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {
     /// The chain it belongs to.
     pub chain_id: ChainId,

@@ -6,5 +6,6 @@ mod crash;
 mod dir;
 mod disk;
 mod inspect;
+mod letters;
 mod state;
 mod world;

@@ -8,10 +8,10 @@ use std::{
 };
 
 use nexum_manifest::Durability;
-use nexum_store::{History, ModuleStore, StoreError, StoreOptions};
+use nexum_store::{DeadLetter, History, LetterChange, ModuleStore, StoreError, StoreOptions};
 use nexum_types::{
-    BlockNumber, BlockRef, CallState, ChainId, Cursor, Delivered, Depth, Source, StateBackend,
-    StateError,
+    Block, BlockNumber, BlockRef, CallState, ChainId, Cursor, Delivered, Depth, Event, Source,
+    StateBackend, StateError, WriteSet,
 };
 
 use crate::disk::{Disk, Fault};
@@ -53,6 +53,33 @@ fn move_to(number: u64) -> nexum_store::Step {
     }
 }
 
+/// The block of that number, parked.
+pub(crate) fn letter(number: u64) -> DeadLetter {
+    DeadLetter {
+        source: SOURCE,
+        turn: 0,
+        event: Event::Block(Block {
+            chain_id: ChainId(1),
+            number: BlockNumber(number),
+            hash: block(number).hash,
+            parent_hash: block(number - 1).hash,
+            timestamp_ms: number,
+        }),
+        error: "it failed".into(),
+        time_ms: 1,
+        attempts: 3,
+        retry: false,
+    }
+}
+
+/// The numbers of the blocks that are parked.
+pub(crate) fn parked(store: &ModuleStore) -> Result<BTreeSet<u64>, StoreError> {
+    let letters = store.letters()?;
+    assert_eq!(letters.len(), store.letter_count());
+    let number = |letter: &DeadLetter| letter.event.block_ref().unwrap().number.0;
+    Ok(letters.iter().map(|(_, letter)| number(letter)).collect())
+}
+
 /// One change of a call: the key's number, and the size of its new value or `None` to delete it.
 pub(crate) type Write = (u8, Option<u32>);
 
@@ -65,6 +92,10 @@ pub(crate) enum Step {
     FailedCall(Vec<Write>),
     /// A call that checkpoints its first writes, and then fails.
     CheckpointThenFail(Vec<Write>, Vec<Write>),
+    /// The event of a call that failed too often is parked, and its cursor moves on.
+    Park,
+    /// The oldest dead letter is dropped.
+    DropLetter,
     /// A call that wrote nothing: its cursor is noted.
     QuietCall,
     /// The flush of the interval.
@@ -80,6 +111,8 @@ pub(crate) struct Version {
     pub(crate) cursor: Option<u64>,
     /// The blocks that are remembered.
     history: BTreeSet<u64>,
+    /// The blocks that are parked.
+    letters: BTreeSet<u64>,
 }
 
 impl Version {
@@ -150,6 +183,31 @@ impl World {
                     self.committing(next, true, |_| Ok(call.checkpoint()?))?;
                 }
                 self.write(&mut call, &mut Version::default(), then)
+            }
+            Step::Park => {
+                self.events += 1;
+                let number = self.events;
+                let mut next = self.next();
+                next.move_to(number);
+                next.letters.insert(number);
+                let park = [LetterChange::Park(letter(number))];
+                self.committing(next, true, |store| {
+                    store.commit_letters(&WriteSet::default(), Some(move_to(number)), &park)?;
+                    Ok(())
+                })
+            }
+            Step::DropLetter => {
+                let letters = self.store().letters()?;
+                let Some((id, _)) = letters.first() else {
+                    return Ok(());
+                };
+                let mut next = self.next();
+                next.letters.pop_first();
+                let gone = [LetterChange::Remove(*id)];
+                self.committing(next, true, |store| {
+                    store.commit_letters(&WriteSet::default(), None, &gone)?;
+                    Ok(())
+                })
             }
             Step::QuietCall => {
                 self.events += 1;
@@ -242,6 +300,7 @@ impl World {
         let expected = self.next();
         assert_eq!(store.cursor(&SOURCE), expected.cursor.map(cursor));
         assert_eq!(store.history(SOURCE)?, expected.history());
+        assert_eq!(parked(store)?, expected.letters);
         Ok(())
     }
 
@@ -283,11 +342,16 @@ impl World {
         let state = committed(store).unwrap();
         let found_cursor = store.cursor(&SOURCE);
         let history = store.history(SOURCE).unwrap();
+        let letters = parked(store).unwrap();
         let possible = self.in_flight.take();
         let found = possible
             .into_iter()
             .chain([self.durable.clone()])
-            .find(|version| version.state == state && version.cursor.map(cursor) == found_cursor);
+            .find(|version| {
+                version.state == state
+                    && version.cursor.map(cursor) == found_cursor
+                    && version.letters == letters
+            });
         let Some(found) = found else {
             panic!(
                 "found {:?} at {found_cursor:?}, which is no committed version; the durable one is {:?} at {:?}",
