@@ -7,8 +7,9 @@ use nexum_store::{History, Step};
 use nexum_types::{BlockNumber, Cursor, Delivered, Event, Source};
 
 use crate::{
+    failure::Failure,
     route::{self, Deal, Given},
-    worker::{Failure, Running, Worker},
+    worker::{Running, Worker},
 };
 
 impl Worker {
@@ -32,14 +33,15 @@ impl Worker {
         };
         let deals = route.deals(block, &given);
         let mut has_given = false;
-        for Deal { event, .. } in refuted {
+        for Deal { turn, event } in refuted {
             let cursor = route::part(&delivered, turns);
-            self.give_part(module, inlet, &event, cursor, &delivered)
+            self.give_part(module, inlet, Deal { turn, event }, cursor, &delivered)
                 .await?;
             has_given = true;
         }
         let Some(last) = deals.last().map(|deal| deal.turn) else {
             self.note(module, (source, Cursor::Block(block_ref)));
+            self.inlets[inlet].holds_back = false;
             return Ok(has_given);
         };
         for Deal { turn, event } in deals {
@@ -49,12 +51,13 @@ impl Worker {
             } else {
                 route::part(&delivered, turn + 1)
             };
-            self.give_part(module, inlet, &event, cursor, &delivered)
+            self.give_part(module, inlet, Deal { turn, event }, cursor, &delivered)
                 .await?;
             if turn != last && self.stop.is_cancelled() {
-                break;
+                return Ok(true);
             }
         }
+        self.inlets[inlet].holds_back = false;
         Ok(true)
     }
 
@@ -87,8 +90,14 @@ impl Worker {
                 Event::Logs(_) => turns.max(first_log_turn),
             };
             let cursor = route::part(&delivered, turns);
-            self.give_part(module, inlet, &event, cursor, &delivered)
-                .await?;
+            let deal = Deal { turn, event };
+            let given = self.give_part(module, inlet, deal, cursor, &delivered);
+            if let Err(failure) = given.await {
+                // What fails early is left to the block's own logs, and parked only among them.
+                self.inlets[inlet].holds_back = true;
+                self.failing.passed(source);
+                return Err(failure);
+            }
             if self.stop.is_cancelled() {
                 break;
             }
@@ -109,6 +118,7 @@ impl Worker {
         turns: u32,
     ) -> Result<bool, Failure> {
         let source = self.inlets[inlet].route.source();
+        self.retract(module, source, number).await?;
         let known = module.store.delivered(source, number);
         let known = known.map_err(Failure::Store)?;
         let forget = Step {
@@ -122,11 +132,11 @@ impl Worker {
         };
         while let Some(Deal { turn, event }) = route::take_back(&mut delivered) {
             if delivered.logs.is_empty() {
-                self.give(module, &event, forget.clone()).await?;
+                self.give(module, &event, turn, forget.clone()).await?;
                 continue;
             }
             let cursor = route::part(&delivered, turn.min(turns));
-            self.give_part(module, inlet, &event, cursor, &delivered)
+            self.give_part(module, inlet, Deal { turn, event }, cursor, &delivered)
                 .await?;
         }
         Ok(true)
@@ -137,17 +147,18 @@ impl Worker {
         &mut self,
         module: &mut Running,
         inlet: usize,
-        event: &Event,
+        deal: Deal,
         cursor: Cursor,
         delivered: &Delivered,
     ) -> Result<(), Failure> {
+        let Deal { turn, event } = deal;
         let inlet = &self.inlets[inlet];
         let step = Step {
             source: inlet.route.source(),
             cursor,
             history: inlet.history(delivered),
         };
-        self.give(module, event, step).await
+        self.give(module, &event, turn, step).await
     }
 }
 

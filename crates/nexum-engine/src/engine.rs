@@ -1,23 +1,20 @@
 //! The facade: start, status, stop.
 
-use std::{panic::AssertUnwindSafe, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc};
 
-use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use nexum_chain::{ChainError, Chains, WrongChainId, WrongChainIds};
 use nexum_host::{Host, HostSetupError, SystemClock};
 use nexum_manifest::{EngineFile, ManifestErrors, ModuleManifest, Problem, Setup};
 use nexum_store::{ModuleStore, StateDir, StoreError, StoreOptions};
 use nexum_types::ModuleName;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Phase,
-    inlet::Inlet,
+    lifecycle::Backoff,
     load,
-    route::Route,
-    status::{ModuleStatus, StatusBoard},
-    worker::Worker,
+    modules::{Core, Modules, Origin},
+    remembered::{RememberError, Remembered},
+    status::ModuleStatus,
 };
 
 /// States opened at the same time at the start; each waits for the disk most of its time.
@@ -27,13 +24,8 @@ const OPENED_AT_ONCE: usize = 16;
 /// which are then delivered again at the next start.
 #[derive(Debug)]
 pub struct Engine {
-    workers: Vec<(Arc<StatusBoard>, JoinHandle<Ended>)>,
-    stop: CancellationToken,
-    grace: Duration,
+    pub(crate) core: Arc<Core>,
 }
-
-/// How a worker ended: in order, or why what it had pending is not on disk.
-type Ended = Result<(), String>;
 
 /// Why an engine did not start. Nothing of any module has run.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +45,9 @@ pub enum StartError {
     /// The `state_dir` or a module's state cannot be opened.
     #[error(transparent)]
     Store(StoreError),
+    /// What was loaded while an engine ran cannot be read.
+    #[error(transparent)]
+    Remember(RememberError),
     /// A task of the start was cut off.
     #[error("the start was cut off")]
     Task(#[source] tokio::task::JoinError),
@@ -81,12 +76,23 @@ impl Engine {
     /// The same on a wasm engine that others may share: components of the same bytes are compiled
     /// once for all of them, as long as one of them is loaded.
     pub async fn start_on(host: &Arc<Host>, setup: Setup) -> Result<Self, StartError> {
+        Self::start_paced(host, setup, Backoff::default()).await
+    }
+
+    /// The same, with other waits between the attempts of a module that fails.
+    pub async fn start_paced(
+        host: &Arc<Host>,
+        setup: Setup,
+        backoff: Backoff,
+    ) -> Result<Self, StartError> {
         let Setup {
             engine: file,
-            bundles,
+            mut bundles,
         } = setup;
         let config = file.config();
         let chains = Chains::new(config.chains.values().cloned()).map_err(StartError::Chain)?;
+        let configured = bundles.len();
+        bundles.extend(Remembered::of(&config.state_dir).bundles(&file, &bundles)?);
         let rate = config.policy.rpc_rate;
         let loaded = load::load(host, &bundles, &chains, rate).await?;
         chains
@@ -96,101 +102,74 @@ impl Engine {
                 Some(errors) => StartError::Refused(errors),
                 None => StartError::WrongChainIds(wrong),
             })?;
-        let manifests: Vec<_> = bundles.into_iter().map(|bundle| bundle.manifest).collect();
-        let (state_dir, stores) = open_stores(&config.state_dir, &manifests).await?;
+        let manifests = bundles.iter().map(|bundle| &bundle.manifest);
+        let (state_dir, stores) = open_stores(&config.state_dir, manifests).await?;
 
         // Nothing can be refused any more: now they run.
-        let stop = CancellationToken::new();
-        let mut engine = Self {
-            workers: Vec::with_capacity(manifests.len()),
-            stop: stop.clone(),
-            grace: config.shutdown_grace,
-        };
-        for ((manifest, loaded), store) in manifests.into_iter().zip(loaded).zip(stores) {
-            let mut inlets = Vec::new();
-            for route in Route::of(&manifest) {
-                let feed = chains
-                    .feed(route.chain(), stop.clone())
-                    .map_err(StartError::Chain)?;
-                let window = config
-                    .chains
-                    .get(&route.chain())
-                    .map_or(0, |chain| chain.reorg_window);
-                inlets.push(Inlet::new(route, feed, window));
-            }
-            let status = Arc::new(StatusBoard::new(manifest.name.clone()));
-            let worker = Worker {
-                options: store_options(&manifest),
-                name: manifest.name,
-                loaded,
-                config: manifest.config,
-                quota: manifest.resources.max_state_bytes,
-                state_dir: Arc::clone(&state_dir),
-                inlets,
-                turn: 0,
-                status: Arc::clone(&status),
-                stop: stop.clone(),
+        let core = Arc::new(Core {
+            host: Arc::clone(host),
+            chains,
+            file,
+            state_dir,
+            backoff,
+            modules: Modules::default(),
+        });
+        let modules = bundles.into_iter().zip(loaded).zip(stores);
+        for (index, ((bundle, loaded), store)) in modules.enumerate() {
+            let origin = if index < configured {
+                Origin::Configured
+            } else {
+                Origin::Loaded
             };
-            let task = tokio::spawn(supervised(worker, store));
-            engine.workers.push((status, task));
+            core.run(bundle, loaded, store, origin)
+                .map_err(StartError::Chain)?;
         }
-        Ok(engine)
+        Ok(Self { core })
     }
 
     /// The modules as they are now.
     #[must_use]
     pub fn status(&self) -> Vec<ModuleStatus> {
-        self.workers
-            .iter()
-            .map(|(status, _)| status.read())
-            .collect()
+        self.core.modules.status()
     }
 
     /// Takes no more events, lets the calls in flight end within the configured grace, commits,
     /// and flushes.
-    pub async fn stop(mut self) -> Stopped {
-        self.stop.cancel();
-        let deadline = tokio::time::Instant::now() + self.grace;
-        let (mut cut_off, mut unsaved) = (Vec::new(), Vec::new());
-        for (status, worker) in &mut self.workers {
-            let ended = match tokio::time::timeout_at(deadline, &mut *worker).await {
+    pub async fn stop(self) -> Stopped {
+        let grace = self.core.file.config().shutdown_grace;
+        self.core.modules.close();
+        let deadline = tokio::time::Instant::now() + grace;
+        let (mut cut_off, mut unsaved, mut modules) = (Vec::new(), Vec::new(), Vec::new());
+        for mut handle in self.core.modules.take() {
+            let name = handle.status.read().name;
+            let ended = match tokio::time::timeout_at(deadline, &mut handle.task).await {
                 Ok(ended) => ended,
                 Err(_) => {
-                    worker.abort();
+                    handle.task.abort();
                     // A busy guest yields at the next tick; its state is free once the task is
                     // gone.
-                    worker.await
+                    (&mut handle.task).await
                 }
             };
             match ended {
                 Ok(Ok(())) => {}
-                Ok(Err(why)) => unsaved.push((status.read().name, why)),
-                Err(_) => cut_off.push(status.read().name),
+                Ok(Err(why)) => unsaved.push((name, why)),
+                Err(error) if error.is_panic() => {
+                    unsaved.push((name, "its worker panicked".to_owned()));
+                }
+                Err(_) => cut_off.push(name),
             }
+            modules.push(handle.status.read());
         }
         Stopped {
-            modules: self.status(),
+            modules,
             cut_off,
             unsaved,
         }
     }
 }
 
-/// Runs a worker. A panic of it is a fault of the engine's own: it ends this module, says so, and
-/// leaves the others alone.
-async fn supervised(worker: Worker, store: ModuleStore) -> Ended {
-    let (name, status) = (worker.name.clone(), Arc::clone(&worker.status));
-    let ended = AssertUnwindSafe(worker.run(store)).catch_unwind().await;
-    ended.unwrap_or_else(|_| {
-        let error = "its worker panicked; the module stands still until the engine is restarted";
-        tracing::error!(module = %name, error, "module failed");
-        status.failed(error.to_owned());
-        status.phase(Phase::Stopped);
-        Err(error.to_owned())
-    })
-}
-
-fn store_options(manifest: &ModuleManifest) -> StoreOptions {
+pub(crate) fn store_options(manifest: &ModuleManifest) -> StoreOptions {
     StoreOptions {
         durability: manifest.durability,
         ..StoreOptions::default()
@@ -201,7 +180,7 @@ fn store_options(manifest: &ModuleManifest) -> StoreOptions {
 /// for the disk.
 async fn open_stores(
     path: &Path,
-    manifests: &[ModuleManifest],
+    manifests: impl Iterator<Item = &ModuleManifest>,
 ) -> Result<(Arc<StateDir>, Vec<ModuleStore>), StartError> {
     let path = path.to_owned();
     let state_dir = tokio::task::spawn_blocking(move || StateDir::open(&path))
@@ -236,9 +215,10 @@ fn misplaced(file: &EngineFile, wrong: &WrongChainIds) -> Option<ManifestErrors>
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.stop.cancel();
-        for (_, worker) in &self.workers {
-            worker.abort();
+        // Before they hear of the end, which they would flush at.
+        for handle in self.core.modules.take() {
+            handle.task.abort();
         }
+        self.core.modules.close();
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Inlet {
     /// The block of which only the events before this turn have been committed, until it comes
     /// again or turns out to have left the chain.
     pub(crate) open: Option<(BlockRef, u32)>,
+    /// Whether early events are left to their block, since one of it has failed.
+    pub(crate) holds_back: bool,
     /// Nothing has come and nothing is committed: the first item tells where the module begins.
     is_fresh: bool,
 }
@@ -33,8 +35,16 @@ impl Inlet {
             window: window.into(),
             reader,
             open: None,
+            holds_back: false,
             is_fresh: false,
         }
+    }
+
+    /// Takes the place of an inlet of an older version of the module: what is the latest block for
+    /// a module that has got nothing yet stays so.
+    pub(crate) fn take_over(&mut self, older: &Self) {
+        let latest = older.route.latest().or(older.reader.next_number());
+        self.route.latest_is(latest);
     }
 
     /// Reads on from what is committed in `store`.

@@ -3,16 +3,28 @@
 //! [`Engine`] is the facade. One event goes one way: feed, route, worker, call, commit. There is
 //! no loop that all modules share: each module's worker pulls from the feeds at its own pace.
 
+mod command;
 mod delivery;
+mod difference;
 mod engine;
+mod failure;
 mod inlet;
+mod letters;
 mod lifecycle;
 mod load;
+mod modules;
+mod operate;
+mod parking;
+mod remembered;
 mod route;
 mod status;
 mod worker;
 
+pub use difference::Widening;
 pub use engine::{Engine, StartError, Stopped};
-pub use lifecycle::Phase;
+pub use lifecycle::{Backoff, Phase};
 pub use load::check;
+pub use modules::Origin;
+pub use operate::{LoadRequest, OperateError, Unloaded};
+pub use remembered::{RememberError, Remembered};
 pub use status::ModuleStatus;

@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-/// The wait after the first failure; it doubles with each further one in a row.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// The longest wait between two attempts.
-const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+use nexum_manifest::{OnFailure, Restart};
 
 /// What a module is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// A fresh instance is made and its `init` runs. No event passes before it succeeds.
     Init,
@@ -16,8 +13,37 @@ pub enum Phase {
     Run,
     /// After a failure: waiting before the next attempt.
     Backoff,
+    /// The event that has failed too often is being parked.
+    Park,
+    /// It has failed too often: nothing runs until an operator restarts or upgrades it.
+    Dead,
     /// Unloaded. Final.
     Stopped,
+}
+
+impl Phase {
+    /// Every phase, in the order of a life.
+    pub const ALL: [Self; 6] = [
+        Self::Init,
+        Self::Run,
+        Self::Backoff,
+        Self::Park,
+        Self::Dead,
+        Self::Stopped,
+    ];
+
+    /// The phase's name in logs, metrics and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Run => "run",
+            Self::Backoff => "backoff",
+            Self::Park => "park",
+            Self::Dead => "dead",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// What can happen to a module.
@@ -27,134 +53,176 @@ pub(crate) enum Happened {
     Initialised,
     /// An event was handled and committed.
     Delivered,
-    /// An `init` or an event failed: host error, trap or commit.
-    Failed,
+    /// An `init` failed: host error or trap.
+    InitFailed,
+    /// An event failed: host error or trap.
+    EventFailed {
+        /// How often in a row this event has, though others may have been handled meanwhile; 0
+        /// for one that is not to be parked.
+        attempts: u32,
+    },
+    /// The state could not be opened, read or written. No module is to blame for that.
+    StoreFailed,
+    /// The event that had failed too often was parked, and the cursor is behind it.
+    Parked,
+    /// There is no room for it.
+    NoRoom,
+    /// A dead letter was given once more, and failed.
+    RetryFailed,
     /// The wait is over.
     Waited,
+    /// The worker itself panicked: a fault of the engine's own.
+    Panicked,
+    /// The operator wants a fresh instance.
+    RestartAsked,
+    /// Another version of the module has taken over; its `init` has been committed.
+    Upgraded,
     /// The engine or the operator wants the module to end.
     StopAsked,
 }
 
-/// Where a module stands: its phase, and how many failures it has had in a row.
+/// Where a module stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lifecycle {
     pub(crate) phase: Phase,
+    /// The module's failures since an event was last handled.
     pub(crate) failures: u32,
+    /// The failures of `init` among them, since one succeeded.
+    pub(crate) init_failures: u32,
+    /// The failures that make a wait longer: the module's and the store's.
+    pub(crate) setbacks: u32,
 }
 
 impl Lifecycle {
-    pub(crate) const START: Self = Self {
-        phase: Phase::Init,
-        failures: 0,
-    };
+    pub(crate) const START: Self = Self::fresh(Phase::Init);
 
-    /// Where the module stands after something has happened.
-    ///
-    /// Only a delivered event resets the count of failures: a module whose `init` succeeds and
-    /// whose event then traps, again and again, is failing.
-    #[must_use]
-    pub(crate) fn after(self, happened: Happened) -> Self {
-        let phase = |phase| Self { phase, ..self };
-        match (self.phase, happened) {
-            (Phase::Stopped, _) | (_, Happened::StopAsked) => phase(Phase::Stopped),
-            (Phase::Init, Happened::Initialised) => phase(Phase::Run),
-            (Phase::Run, Happened::Delivered) => Self {
-                failures: 0,
-                ..self
-            },
-            (Phase::Init | Phase::Run, Happened::Failed) => Self {
-                phase: Phase::Backoff,
-                failures: self.failures.saturating_add(1),
-            },
-            (Phase::Backoff, Happened::Waited) => phase(Phase::Init),
-            // What a phase does not do cannot happen in it.
-            (Phase::Init, Happened::Delivered | Happened::Waited)
-            | (Phase::Run, Happened::Initialised | Happened::Waited)
-            | (Phase::Backoff, Happened::Initialised | Happened::Delivered | Happened::Failed) => {
-                self
-            }
+    const fn fresh(phase: Phase) -> Self {
+        Self {
+            phase,
+            failures: 0,
+            init_failures: 0,
+            setbacks: 0,
         }
     }
 
-    /// How long to wait before the next attempt: full jitter over a bound that doubles with each
-    /// failure in a row. `jitter` is in 0..1.
+    /// Where the module stands after something has happened.
+    ///
+    /// Only a handled event begins the count of failures anew: a module whose `init` succeeds and
+    /// whose event then traps, again and again, is failing.
     #[must_use]
-    pub(crate) fn wait(self, jitter: f64) -> Duration {
-        let doublings = self.failures.saturating_sub(1).min(31);
-        let bound = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT);
+    pub(crate) fn after(self, happened: Happened, restart: Restart) -> Self {
+        let to = |phase| Self { phase, ..self };
+        match (self.phase, happened) {
+            (Phase::Stopped, _) => self,
+            (_, Happened::StopAsked) => to(Phase::Stopped),
+            (_, Happened::Panicked) => to(Phase::Dead),
+            (_, Happened::RestartAsked) => Self::fresh(Phase::Init),
+            (_, Happened::Upgraded) => Self::fresh(Phase::Run),
+            (Phase::Init, Happened::Initialised) => Self {
+                init_failures: 0,
+                ..to(Phase::Run)
+            },
+            (Phase::Run, Happened::Delivered) => Self {
+                failures: 0,
+                setbacks: 0,
+                ..self
+            },
+            (Phase::Init, Happened::InitFailed) => {
+                let failed = self.failed(self.init_failures.saturating_add(1));
+                let count = match restart.on_failure {
+                    OnFailure::Retry => failed.failures,
+                    // Events that are parked in time do not count against the module.
+                    OnFailure::DeadLetter => failed.init_failures,
+                };
+                failed.unless(count, restart, Phase::Dead)
+            }
+            (Phase::Run, Happened::EventFailed { attempts }) => {
+                let failed = self.failed(self.init_failures);
+                match restart.on_failure {
+                    OnFailure::Retry => {
+                        failed.unless(failed.failures.max(attempts), restart, Phase::Dead)
+                    }
+                    OnFailure::DeadLetter => failed.unless(attempts, restart, Phase::Park),
+                }
+            }
+            (Phase::Init | Phase::Run | Phase::Park, Happened::StoreFailed) => Self {
+                setbacks: self.setbacks.saturating_add(1),
+                ..to(Phase::Backoff)
+            },
+            (Phase::Park, Happened::Parked) => Self::fresh(Phase::Init),
+            (Phase::Park, Happened::NoRoom) => to(Phase::Dead),
+            (Phase::Run, Happened::RetryFailed) | (Phase::Backoff, Happened::Waited) => {
+                to(Phase::Init)
+            }
+            // What a phase does not do cannot happen in it.
+            (Phase::Init, Happened::Delivered | Happened::EventFailed { .. })
+            | (Phase::Run, Happened::Initialised | Happened::InitFailed)
+            | (
+                Phase::Park | Phase::Backoff | Phase::Dead,
+                Happened::Initialised
+                | Happened::Delivered
+                | Happened::InitFailed
+                | Happened::EventFailed { .. },
+            )
+            | (Phase::Backoff | Phase::Dead, Happened::StoreFailed)
+            | (
+                Phase::Init | Phase::Run | Phase::Backoff | Phase::Dead,
+                Happened::Parked | Happened::NoRoom,
+            )
+            | (Phase::Init | Phase::Backoff | Phase::Park | Phase::Dead, Happened::RetryFailed)
+            | (Phase::Init | Phase::Run | Phase::Park | Phase::Dead, Happened::Waited) => self,
+        }
+    }
+
+    /// One more failure of the module's own, before it is known what comes of it.
+    fn failed(self, init_failures: u32) -> Self {
+        Self {
+            failures: self.failures.saturating_add(1),
+            setbacks: self.setbacks.saturating_add(1),
+            init_failures,
+            ..self
+        }
+    }
+
+    /// To `last` once `count` is what the manifest bears, and else to the next attempt.
+    fn unless(self, count: u32, restart: Restart, last: Phase) -> Self {
+        let phase = if count >= restart.max_consecutive_failures.get() {
+            last
+        } else {
+            Phase::Backoff
+        };
+        Self { phase, ..self }
+    }
+}
+
+/// How long a module that fails is kept waiting between two attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// The longest wait after the first failure; it doubles with each further one in a row.
+    pub first: Duration,
+    /// The longest wait of all.
+    pub longest: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(5 * 60),
+        }
+    }
+}
+
+impl Backoff {
+    /// How long to wait after so many failures in a row: full jitter over a bound that doubles
+    /// with each. `jitter` is in 0..1.
+    #[must_use]
+    pub(crate) fn wait(self, failures: u32, jitter: f64) -> Duration {
+        let doublings = failures.saturating_sub(1).min(31);
+        let bound = self.first.saturating_mul(1 << doublings).min(self.longest);
         bound.mul_f64(jitter.clamp(0.0, 1.0))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PHASES: [Phase; 4] = [Phase::Init, Phase::Run, Phase::Backoff, Phase::Stopped];
-    const HAPPENINGS: [Happened; 5] = [
-        Happened::Initialised,
-        Happened::Delivered,
-        Happened::Failed,
-        Happened::Waited,
-        Happened::StopAsked,
-    ];
-
-    fn after(phase: Phase, failures: u32, happened: Happened) -> Lifecycle {
-        Lifecycle { phase, failures }.after(happened)
-    }
-
-    #[test]
-    fn every_transition_is_as_drawn() {
-        use {Happened::*, Phase::*};
-        for phase in PHASES {
-            for happened in HAPPENINGS {
-                let expected = match (phase, happened) {
-                    (Init, Initialised) => (Run, 3),
-                    (Init | Run, Failed) => (Backoff, 4),
-                    (Run, Delivered) => (Run, 0),
-                    (Backoff, Waited) => (Init, 3),
-                    (_, StopAsked) => (Stopped, 3),
-                    (same, _) => (same, 3),
-                };
-                let found = after(phase, 3, happened);
-                assert_eq!(
-                    (found.phase, found.failures),
-                    expected,
-                    "{phase:?} + {happened:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn nothing_leaves_the_final_phase() {
-        for happened in HAPPENINGS {
-            assert_eq!(after(Phase::Stopped, 0, happened).phase, Phase::Stopped);
-        }
-    }
-
-    #[test]
-    fn the_bound_doubles_up_to_five_minutes() {
-        let bound = |failures| {
-            Lifecycle {
-                phase: Phase::Backoff,
-                failures,
-            }
-            .wait(1.0)
-            .as_secs()
-        };
-        let bounds: Vec<_> = (1..=11).map(bound).collect();
-        assert_eq!(bounds, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
-        assert_eq!(bound(u32::MAX), 300);
-    }
-
-    #[test]
-    fn the_jitter_is_full() {
-        let lifecycle = Lifecycle {
-            phase: Phase::Backoff,
-            failures: 3,
-        };
-        assert_eq!(lifecycle.wait(0.0), Duration::ZERO);
-        assert_eq!(lifecycle.wait(0.5), Duration::from_secs(2));
-    }
-}
+mod tests;

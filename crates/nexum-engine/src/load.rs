@@ -14,13 +14,15 @@ use nexum_host::{Host, LoadError, Loaded, LogRate, ModuleSpec};
 use nexum_manifest::{Bundle, ManifestErrors, Problem, Rate};
 use nexum_types::{BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest, RpcResult};
 
+use tokio::task::JoinHandle;
+
 use crate::StartError;
 
 /// Compiling takes a processor for a while; more at once than processors gains nothing.
 const COMPILED_AT_ONCE: usize = 4;
 
 /// The largest component, in bytes. The file is the author's, and is read before it is known.
-const MAX_COMPONENT_BYTES: u64 = 64 * 1024 * 1024;
+pub(crate) const MAX_COMPONENT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Why a component was refused.
 #[derive(Debug)]
@@ -39,15 +41,7 @@ pub(crate) async fn load<C: ChainRpc + Clone>(
     rate: Option<Rate>,
 ) -> Result<Vec<Loaded>, StartError> {
     let results: Vec<_> = stream::iter(bundles)
-        .map(|bundle| {
-            let host = Arc::clone(host);
-            let path = bundle.component.clone();
-            let spec = spec(bundle, chain.clone(), rate);
-            tokio::task::spawn_blocking(move || {
-                let bytes = read(&path)?;
-                host.load(&bytes, spec).map_err(Fault::Load)
-            })
-        })
+        .map(|bundle| compile(host, bundle, chain.clone(), rate))
         .buffered(COMPILED_AT_ONCE)
         .collect()
         .await;
@@ -60,6 +54,33 @@ pub(crate) async fn load<C: ChainRpc + Clone>(
         }
     }
     ManifestErrors::new(problems).map_or(Ok(loaded), |errors| Err(StartError::Refused(errors)))
+}
+
+/// The same for one bundle.
+pub(crate) async fn load_one<C: ChainRpc>(
+    host: &Arc<Host>,
+    bundle: &Bundle,
+    chain: C,
+    rate: Option<Rate>,
+) -> Result<Loaded, StartError> {
+    let compiled = compile(host, bundle, chain, rate).await;
+    let refused = |fault| StartError::Refused(problem(bundle, &fault).into());
+    compiled.map_err(StartError::Task)?.map_err(refused)
+}
+
+fn compile<C: ChainRpc>(
+    host: &Arc<Host>,
+    bundle: &Bundle,
+    chain: C,
+    rate: Option<Rate>,
+) -> JoinHandle<Result<Loaded, Fault>> {
+    let host = Arc::clone(host);
+    let path = bundle.component.clone();
+    let spec = spec(bundle, chain, rate);
+    tokio::task::spawn_blocking(move || {
+        let bytes = read(&path)?;
+        host.load(&bytes, spec).map_err(Fault::Load)
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {

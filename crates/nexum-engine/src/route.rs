@@ -136,6 +136,37 @@ impl Route {
         blocks.chain(self.logs.iter().map(|log| log.start))
     }
 
+    /// Where another version of the module goes on in a block of which it was given the events of
+    /// the turns before `turn`: behind the events that both versions want in the same turns.
+    /// What comes after that is given by the new version's list, and not left out.
+    pub(crate) fn turn_for(&self, newer: &Self, turn: u32) -> u32 {
+        let same = |same: usize| u32::try_from(same).unwrap_or(u32::MAX);
+        let pairs = self.blocks.iter().zip(&newer.blocks);
+        let blocks = pairs.take_while(|(one, other)| one == other).count();
+        if blocks < self.blocks.len().max(newer.blocks.len()) {
+            return turn.min(same(blocks));
+        }
+        let pairs = self.logs.iter().zip(&newer.logs);
+        let logs = pairs.take_while(|(one, other)| one == other).count();
+        turn.min(same(blocks + logs))
+    }
+
+    /// Whether another version of the module wants other events of the source.
+    pub(crate) fn differs(&self, newer: &Self) -> bool {
+        (&self.blocks, &self.logs) != (&newer.blocks, &newer.logs)
+    }
+
+    /// Where `start = "latest"` is for another version of the module, which has nothing of this
+    /// source either.
+    pub(crate) fn latest_is(&mut self, latest: Option<BlockNumber>) {
+        self.latest = self.latest.or(latest);
+    }
+
+    /// The head that `start = "latest"` means, where it is known.
+    pub(crate) fn latest(&self) -> Option<BlockNumber> {
+        self.latest
+    }
+
     /// Holds on to the head as `start = "latest"` means it, once: it is the first block that
     /// comes, unless another subscription begins earlier.
     pub(crate) fn fix_latest(&mut self, first: &FeedItem, head: Option<BlockRef>) {

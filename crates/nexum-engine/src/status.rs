@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -29,6 +29,10 @@ pub struct ModuleStatus {
     pub stalled: Option<String>,
     /// Calls that failed since the engine started, `init` included.
     pub failed: u64,
+    /// Events parked since the engine started.
+    pub parked: u64,
+    /// The dead letters that there are.
+    pub letters: usize,
     /// The last failure, if there was one.
     pub last_error: Option<String>,
 }
@@ -40,6 +44,8 @@ pub(crate) struct StatusBoard {
     delivered: AtomicU64,
     skipped: AtomicU64,
     failed: AtomicU64,
+    parked: AtomicU64,
+    letters: AtomicUsize,
     detail: Mutex<Detail>,
 }
 
@@ -58,6 +64,8 @@ impl StatusBoard {
             delivered: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            parked: AtomicU64::new(0),
+            letters: AtomicUsize::new(0),
             detail: Mutex::new(Detail {
                 phase: Phase::Init,
                 cursors: BTreeMap::new(),
@@ -83,9 +91,22 @@ impl StatusBoard {
         self.detail().stalled = Some(why);
     }
 
+    /// No source stands still any more.
+    pub(crate) fn goes_on(&self) {
+        self.detail().stalled = None;
+    }
+
     pub(crate) fn failed(&self, error: String) {
         self.failed.fetch_add(1, Ordering::Relaxed);
         self.detail().last_error = Some(error);
+    }
+
+    pub(crate) fn parked(&self) {
+        self.parked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_letters(&self, count: usize) {
+        self.letters.store(count, Ordering::Relaxed);
     }
 
     pub(crate) fn phase(&self, phase: Phase) {
@@ -102,6 +123,8 @@ impl StatusBoard {
             skipped: self.skipped.load(Ordering::Relaxed),
             stalled: detail.stalled,
             failed: self.failed.load(Ordering::Relaxed),
+            parked: self.parked.load(Ordering::Relaxed),
+            letters: self.letters.load(Ordering::Relaxed),
             last_error: detail.last_error,
         }
     }

@@ -1,19 +1,27 @@
 //! One module's worker: its own task, its own place in each feed, its own state. It shares no
 //! loop and no queue with any other module, so no module waits for another.
 
-use std::{future, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque, future, mem, panic::AssertUnwindSafe, pin::pin, sync::Arc,
+    time::Duration,
+};
 
+use futures::FutureExt as _;
 use nexum_chain::FeedItem;
-use nexum_host::{CallReport, Instance, Loaded, Outcome, Trap};
-use nexum_manifest::Durability;
+use nexum_host::{CallReport, Instance, Loaded, Outcome};
+use nexum_manifest::{Durability, Restart};
 use nexum_store::{ModuleStore, StateDir, Step, StoreError, StoreOptions};
-use nexum_types::{CallState, Config, Cursor, Event, HostError, ModuleName, WriteSet};
-use tokio::time::Instant;
+use nexum_types::{CallState, Config, Cursor, Event, ModuleName, WriteSet};
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    command::Command,
+    failure::{Failure, with_causes},
     inlet::{Inlet, next_item},
-    lifecycle::{Happened, Lifecycle, Phase},
+    letters::{self, Failing},
+    lifecycle::{Backoff, Happened, Lifecycle, Phase},
+    modules::Open,
     status::StatusBoard,
 };
 
@@ -37,86 +45,102 @@ pub(crate) struct Worker {
     pub(crate) inlets: Vec<Inlet>,
     /// The inlet whose turn is next, where several have something.
     pub(crate) turn: usize,
+    pub(crate) restart: Restart,
+    pub(crate) backoff: Backoff,
+    pub(crate) failing: Failing,
+    /// Whether an event has been handled since this was last asked.
+    pub(crate) has_delivered: bool,
     pub(crate) status: Arc<StatusBoard>,
     pub(crate) stop: CancellationToken,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    /// What was asked for and has to wait for the end of a block.
+    pub(crate) asked: Option<Command>,
+    /// Where the state stands, while it is open.
+    pub(crate) open: Open,
 }
 
 /// A module that handles events.
 pub(crate) struct Running {
-    instance: Instance,
+    pub(crate) instance: Instance,
     pub(crate) store: ModuleStore,
     /// Whether the store has had a commit since it was opened.
     has_committed: bool,
+    /// The dead letters that are to be given once more.
+    pub(crate) retries: VecDeque<u64>,
     /// When what is pending in the store must be on disk.
-    flush_at: Option<Instant>,
+    pub(crate) flush_at: Option<Instant>,
+}
+
+/// What a worker has in its hands from one phase to the next. The store outlives an instance, but
+/// not a failure of its own: it is opened anew then, which tells what has reached the disk.
+#[derive(Default)]
+pub(crate) struct Held {
+    pub(crate) idle_store: Option<ModuleStore>,
+    pub(crate) running: Option<Running>,
+}
+
+impl Held {
+    /// Ends the instance, and keeps the store.
+    pub(crate) fn set_aside(&mut self) {
+        if let Some(module) = self.running.take() {
+            self.idle_store = Some(module.store);
+        }
+    }
 }
 
 /// All that can wake a running worker.
 enum Wake {
     Item(usize, FeedItem),
+    Command(Command),
     FlushDue,
     Stop,
 }
 
-/// Why an `init` or an event was not committed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
-    #[error("the module returned an error")]
-    Returned(#[source] HostError),
-    #[error(transparent)]
-    Trapped(Trap),
-    #[error("its state could not be opened, read or committed")]
-    Store(#[source] StoreError),
-    #[error("the work on its state was cut off")]
-    StoreCutOff(#[source] tokio::task::JoinError),
-}
-
-impl Failure {
-    /// True where the store has to be opened anew before it can be used again.
-    fn breaks_store(&self) -> bool {
-        match self {
-            Self::Store(_) | Self::StoreCutOff(_) | Self::Trapped(Trap::Store(_)) => true,
-            Self::Returned(_) | Self::Trapped(_) => false,
-        }
-    }
+/// What a running module comes to.
+enum Next {
+    Happened(Happened),
+    Command(Command),
 }
 
 impl Worker {
     /// Runs the module until it is asked to stop. What is pending is on disk when this returns ok.
     /// `store` is its state, opened.
     pub(crate) async fn run(mut self, store: ModuleStore) -> Result<(), String> {
-        let mut lifecycle = Lifecycle::START;
-        // The store outlives an instance, but not a failure of its own: it is opened anew then,
-        // which tells what has reached the disk.
-        let mut idle_store = Some(store);
-        let mut running: Option<Running> = None;
-        loop {
-            self.status.phase(lifecycle.phase);
-            let happened = match (lifecycle.phase, &mut running) {
-                (Phase::Init, _) => match self.initialise(&mut idle_store).await {
-                    Ok(fresh) => {
-                        running = Some(fresh);
-                        Happened::Initialised
-                    }
-                    Err(failure) => self.failed(&failure, &mut idle_store),
-                },
-                (Phase::Run, Some(module)) => match self.deliver_next(module).await {
-                    Ok(happened) => happened,
-                    Err(failure) => {
-                        idle_store = running.take().map(|module| module.store);
-                        self.failed(&failure, &mut idle_store)
-                    }
-                },
-                (Phase::Run, None) => Happened::Failed,
-                (Phase::Backoff, _) => {
-                    self.flush_idle(&mut idle_store).await;
-                    self.wait(lifecycle.wait(rand::random())).await
+        let mut life = Lifecycle::START;
+        self.open.set(Some(store.clone()));
+        let mut held = Held {
+            idle_store: Some(store),
+            running: None,
+        };
+        while life.phase != Phase::Stopped {
+            self.status.phase(life.phase);
+            // A panic of the worker is a fault of the engine's own. It costs this module its life,
+            // says so, and leaves the others alone.
+            let step = AssertUnwindSafe(self.step(life, &mut held)).catch_unwind();
+            let happened = match step.await {
+                Ok(happened) => happened,
+                Err(_) => {
+                    held = Held::default();
+                    self.tell("the engine's own worker panicked: please report it", "");
+                    Happened::Panicked
                 }
-                (Phase::Stopped, _) => break,
             };
-            lifecycle = lifecycle.after(happened);
+            if mem::take(&mut self.has_delivered) {
+                life = life.after(Happened::Delivered, self.restart);
+            }
+            let before = life.phase;
+            life = life.after(happened, self.restart);
+            if life.phase == Phase::Dead && before != Phase::Dead {
+                tracing::error!(
+                    module = %self.name,
+                    failures = life.failures,
+                    "module is dead: nothing of it runs until it is restarted or upgraded"
+                );
+            }
         }
-        match running.map(|module| module.store).or(idle_store) {
+        self.status.phase(Phase::Stopped);
+        self.open.set(None);
+        match held.running.map(|module| module.store).or(held.idle_store) {
             Some(store) => blocking(move || store.flush())
                 .await
                 .map_err(|failure| with_causes(&failure)),
@@ -124,39 +148,109 @@ impl Worker {
         }
     }
 
+    /// Does what a phase is there for, until something has happened.
+    async fn step(&mut self, life: Lifecycle, held: &mut Held) -> Happened {
+        match life.phase {
+            Phase::Init => match self.initialise(held).await {
+                Ok(fresh) => {
+                    held.running = Some(fresh);
+                    Happened::Initialised
+                }
+                Err(failure) => self.failed(&failure, held, Happened::InitFailed),
+            },
+            Phase::Run => self.go_on(held).await,
+            Phase::Park => self.park(held).await,
+            Phase::Backoff => {
+                self.flush_idle(held).await;
+                let wait = self.backoff.wait(life.setbacks, rand::random());
+                tracing::info!(module = %self.name, wait_ms = wait.as_millis(), "restarting after a wait");
+                self.wait_until(Some(Instant::now() + wait), held).await
+            }
+            Phase::Dead => {
+                self.flush_idle(held).await;
+                self.wait_until(None, held).await
+            }
+            Phase::Stopped => Happened::StopAsked,
+        }
+    }
+
+    /// Delivers until an event was handled, or something else has happened.
+    async fn go_on(&mut self, held: &mut Held) -> Happened {
+        loop {
+            let Some(module) = &mut held.running else {
+                return Happened::Panicked;
+            };
+            let next = match module.retries.pop_front() {
+                Some(letter) => self.give_letter(module, letter).await.map(Next::Happened),
+                None => self.deliver_next(module).await,
+            };
+            match next {
+                Ok(Next::Command(command)) => {
+                    if let Some(happened) = self.obey(command, held).await {
+                        return happened;
+                    }
+                }
+                Ok(Next::Happened(Happened::RetryFailed)) => {
+                    held.set_aside();
+                    return Happened::RetryFailed;
+                }
+                Ok(Next::Happened(happened)) => return happened,
+                Err(failure) => {
+                    held.set_aside();
+                    let attempts = self.failing.attempts();
+                    return self.failed(&failure, held, Happened::EventFailed { attempts });
+                }
+            }
+        }
+    }
+
     /// Brings to the disk what a module that fails has pending: nobody else would for as long as
     /// it goes on failing.
-    async fn flush_idle(&mut self, idle_store: &mut Option<ModuleStore>) {
-        let Some(store) = idle_store.clone() else {
+    async fn flush_idle(&mut self, held: &mut Held) {
+        let Some(store) = held.idle_store.clone() else {
             return;
         };
         if let Err(failure) = blocking(move || store.flush()).await {
             let error = with_causes(&failure);
             tracing::error!(module = %self.name, error, "what was pending is not on disk");
-            *idle_store = None;
+            held.idle_store = None;
         }
     }
 
     /// Makes a fresh instance, runs its `init`, commits, and goes back to the committed cursors.
-    async fn initialise(
-        &mut self,
-        idle_store: &mut Option<ModuleStore>,
-    ) -> Result<Running, Failure> {
-        let store = match idle_store.as_ref() {
-            Some(store) => store.clone(),
-            None => {
-                let (dir, name, options) =
-                    (Arc::clone(&self.state_dir), self.name.clone(), self.options);
-                blocking(move || dir.open_module(&name, options)).await?
-            }
-        };
-        *idle_store = Some(store.clone());
-        let mut instance = self.loaded.instantiate().await.map_err(Failure::Trapped)?;
-        let report = instance.init(self.call_state(&store), &self.config).await;
-        let accepted = accepted(report)?;
+    async fn initialise(&mut self, held: &mut Held) -> Result<Running, Failure> {
+        let store = self.store(held).await?;
+        let (loaded, config) = (self.loaded.clone(), self.config.clone());
+        let (instance, accepted) = self.begin(&store, &loaded, &config, self.quota).await?;
         if accepted.needs_commit() {
             self.commit(&store, accepted, None, false).await?;
         }
+        let running = self.take_place(store, instance).await?;
+        held.idle_store = None;
+        tracing::info!(module = %self.name, "module is running");
+        Ok(running)
+    }
+
+    /// Makes an instance and runs its `init`; what that wrote is not committed yet.
+    pub(crate) async fn begin(
+        &mut self,
+        store: &ModuleStore,
+        loaded: &Loaded,
+        config: &Config,
+        quota: u64,
+    ) -> Result<(Instance, Accepted), Failure> {
+        let mut instance = loaded.instantiate().await.map_err(Failure::Trapped)?;
+        let state = CallState::new(Arc::new(store.clone()), quota);
+        let accepted = accepted(instance.init(state, config).await)?;
+        Ok((instance, accepted))
+    }
+
+    /// Goes back to the committed cursors with an instance whose `init` is committed.
+    pub(crate) async fn take_place(
+        &mut self,
+        store: ModuleStore,
+        instance: Instance,
+    ) -> Result<Running, Failure> {
         for inlet in &mut self.inlets {
             inlet.rewind(&store).map_err(Failure::Store)?;
             let source = inlet.route.source();
@@ -164,29 +258,58 @@ impl Worker {
                 self.status.has_come(source, cursor);
             }
         }
-        tracing::info!(module = %self.name, "module is running");
-        *idle_store = None;
+        let letters = match store.letter_count() {
+            0 => Vec::new(),
+            _ => {
+                let store = store.clone();
+                blocking(move || store.letters()).await?
+            }
+        };
+        self.status.has_letters(letters.len());
         let mut running = Running {
             instance,
             store,
             has_committed: false,
+            retries: letters::marked(&letters),
             flush_at: None,
         };
         self.plan_flush(&mut running);
         Ok(running)
     }
 
+    /// The state, opened anew where it has failed.
+    pub(crate) async fn store(&mut self, held: &mut Held) -> Result<ModuleStore, Failure> {
+        if let Some(store) = &held.idle_store {
+            return Ok(store.clone());
+        }
+        // Nobody else may have it open then.
+        self.open.set(None);
+        let (dir, name, options) = (Arc::clone(&self.state_dir), self.name.clone(), self.options);
+        let store = blocking(move || dir.open_module(&name, options)).await?;
+        self.open.set(Some(store.clone()));
+        held.idle_store = Some(store.clone());
+        Ok(store)
+    }
+
     /// Goes on until an event has been delivered, or something else has happened.
-    async fn deliver_next(&mut self, module: &mut Running) -> Result<Happened, Failure> {
+    async fn deliver_next(&mut self, module: &mut Running) -> Result<Next, Failure> {
         loop {
+            let asked = self
+                .asked
+                .take_if(|asked| !asked.waits_for_block(&self.inlets));
+            if let Some(command) = asked {
+                return Ok(Next::Command(command));
+            }
             let wake = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => Wake::Stop,
                 () = at(module.flush_at) => Wake::FlushDue,
+                Some(command) = self.commands.recv(), if self.asked.is_none() => Wake::Command(command),
                 (inlet, item) = next_item(&mut self.inlets, self.turn) => Wake::Item(inlet, item),
             };
             match wake {
-                Wake::Stop => return Ok(Happened::StopAsked),
+                Wake::Stop => return Ok(Next::Happened(Happened::StopAsked)),
+                Wake::Command(command) => self.asked = Some(command),
                 Wake::FlushDue => {
                     let store = module.store.clone();
                     blocking(move || store.flush()).await?;
@@ -194,10 +317,10 @@ impl Worker {
                 }
                 Wake::Item(inlet, item) => {
                     self.turn = inlet + 1;
-                    let delivered = self.take(module, inlet, item).await?;
+                    let given = self.take(module, inlet, item).await?;
                     self.plan_flush(module);
-                    if delivered {
-                        return Ok(Happened::Delivered);
+                    if given {
+                        return Ok(Next::Happened(Happened::Delivered));
                     }
                 }
             }
@@ -229,6 +352,9 @@ impl Worker {
         match item {
             FeedItem::Block(block) => {
                 given |= self.give_block(module, inlet, &block, turns).await?;
+            }
+            FeedItem::Early(block) if self.inlets[inlet].holds_back => {
+                self.inlets[inlet].open = turns.map(|turns| (block.block.block_ref(), turns));
             }
             FeedItem::Early(block) => {
                 given |= self.give_early(module, inlet, &block, turns).await?;
@@ -263,8 +389,29 @@ impl Worker {
         Ok(given)
     }
 
-    /// One call with one event, and the commit of both its writes and its step.
+    /// One call with one event, and the commit of both its writes and its step. `turn`: that of
+    /// the event in its block.
     pub(crate) async fn give(
+        &mut self,
+        module: &mut Running,
+        event: &Event,
+        turn: u32,
+        step: Step,
+    ) -> Result<(), Failure> {
+        let source = step.source;
+        let given = self.call_and_commit(module, event, step.clone()).await;
+        match &given {
+            Ok(()) => {
+                self.failing.passed(source);
+                self.has_delivered = true;
+            }
+            Err(failure) if failure.is_of_store() => {}
+            Err(failure) => self.failing.note(event, turn, step, &with_causes(failure)),
+        }
+        given
+    }
+
+    async fn call_and_commit(
         &mut self,
         module: &mut Running,
         event: &Event,
@@ -289,13 +436,14 @@ impl Worker {
     }
 
     /// Moves a cursor along with nothing else: it reaches the disk in its own time.
-    pub(crate) fn note(&self, module: &Running, step: impl Into<Step>) {
+    pub(crate) fn note(&mut self, module: &Running, step: impl Into<Step>) {
         let step = step.into();
+        self.failing.passed(step.source);
         self.status.has_come(step.source, step.cursor);
         module.store.note(step);
     }
 
-    async fn commit(
+    pub(crate) async fn commit(
         &mut self,
         store: &ModuleStore,
         accepted: Accepted,
@@ -344,42 +492,59 @@ impl Worker {
         }
     }
 
-    async fn wait(&mut self, wait: Duration) -> Happened {
-        tracing::info!(module = %self.name, wait_ms = wait.as_millis(), "restarting after a wait");
-        tokio::select! {
-            () = self.stop.cancelled() => Happened::StopAsked,
-            () = tokio::time::sleep(wait) => Happened::Waited,
+    /// Waits until `until`, or forever, and does what the operator asks meanwhile.
+    async fn wait_until(&mut self, until: Option<Instant>, held: &mut Held) -> Happened {
+        loop {
+            let command = match self.asked.take() {
+                Some(command) => command,
+                None => tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => return Happened::StopAsked,
+                    Some(command) = self.commands.recv() => command,
+                    () = at(until) => return Happened::Waited,
+                },
+            };
+            if let Some(happened) = self.obey(command, held).await {
+                return happened;
+            }
         }
     }
 
-    fn call_state(&self, store: &ModuleStore) -> CallState {
+    pub(crate) fn call_state(&self, store: &ModuleStore) -> CallState {
         CallState::new(Arc::new(store.clone()), self.quota)
     }
 
-    fn failed(&self, failure: &Failure, store: &mut Option<ModuleStore>) -> Happened {
-        if failure.breaks_store() {
-            *store = None;
+    /// What has happened where something failed: `of_module` where it was the module's fault.
+    pub(crate) fn failed(
+        &self,
+        failure: &Failure,
+        held: &mut Held,
+        of_module: Happened,
+    ) -> Happened {
+        self.tell(&with_causes(failure), failure.backtrace());
+        if failure.is_of_store() {
+            held.idle_store = None;
+            return Happened::StoreFailed;
         }
-        let backtrace = match failure {
-            Failure::Trapped(Trap::Guest { backtrace, .. }) => backtrace.as_str(),
-            _ => "",
-        };
-        let error = with_causes(failure);
+        of_module
+    }
+
+    /// Logs a failure, and keeps it for whoever asks.
+    pub(crate) fn tell(&self, error: &str, backtrace: &str) {
         tracing::error!(module = %self.name, error, backtrace, "module failed");
-        self.status.failed(error);
-        Happened::Failed
+        self.status.failed(error.to_owned());
     }
 }
 
 /// What a call that succeeded leaves to commit.
-struct Accepted {
-    writes: WriteSet,
+pub(crate) struct Accepted {
+    pub(crate) writes: WriteSet,
     has_checkpointed: bool,
 }
 
 impl Accepted {
     /// False where repeating the call would be as if it had been made once: its cursor can wait.
-    fn needs_commit(&self) -> bool {
+    pub(crate) fn needs_commit(&self) -> bool {
         self.has_checkpointed || !self.writes.is_empty()
     }
 }
@@ -390,15 +555,8 @@ fn is_small(writes: &WriteSet) -> bool {
     writes.len() <= SMALL_KEYS && writes.entries().map(bytes).sum::<usize>() <= SMALL_BYTES
 }
 
-/// An error and what led to it, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let texts: Vec<_> = causes.map(ToString::to_string).collect();
-    texts.join(": ")
-}
-
 /// Waits for a call, and flushes what falls due meanwhile.
-async fn flushing<T>(
+pub(crate) async fn flushing<T>(
     name: &ModuleName,
     store: &ModuleStore,
     flush_at: &mut Option<Instant>,
@@ -422,7 +580,7 @@ async fn flushing<T>(
     }
 }
 
-fn accepted(report: CallReport) -> Result<Accepted, Failure> {
+pub(crate) fn accepted(report: CallReport) -> Result<Accepted, Failure> {
     match report.outcome {
         Outcome::Ok {
             writes,
@@ -437,7 +595,7 @@ fn accepted(report: CallReport) -> Result<Accepted, Failure> {
 }
 
 /// Does work that waits for the disk where waiting stops nobody.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work)

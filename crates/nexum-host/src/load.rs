@@ -186,6 +186,7 @@ impl Host {
         let log = Arc::new(ModuleLog::new(spec.name, spec.log_rate));
         Ok(Loaded {
             pre,
+            digest: found,
             _code: code,
             resources: spec.resources,
             chains: Arc::new(spec.chains),
@@ -291,6 +292,7 @@ fn check_imports(
 #[derive(Clone)]
 pub struct Loaded {
     pub(crate) pre: EventModulePre<Guest>,
+    digest: Sha256,
     /// Keeps the code shared with further modules of the same bytes.
     _code: Code,
     pub(crate) resources: Resources,
@@ -300,6 +302,14 @@ pub struct Loaded {
     pub(crate) log: Arc<ModuleLog>,
     /// Without it a busy guest would never yield, and so outlive every deadline.
     _ticker: Arc<Ticker>,
+}
+
+impl Loaded {
+    /// The digest of the bytes that were compiled.
+    #[must_use]
+    pub fn digest(&self) -> Sha256 {
+        self.digest
+    }
 }
 
 impl std::fmt::Debug for Loaded {

@@ -10,7 +10,7 @@ use std::{
 use nexum_types::{Config, ConfigValue, ModuleName};
 
 use crate::{
-    ModuleManifest, ModulePlaces, Place, Problem,
+    ManifestErrors, ModuleManifest, ModulePlaces, Place, Problem,
     config::{RawConfig, value_kind},
     engine::{EngineParts, EntryParts},
     module::{self, ModuleFile, ModuleParts},
@@ -44,14 +44,53 @@ impl Bundle {
     }
 }
 
+/// Reads the bundle of one entry anew.
+pub(crate) fn reread(engine: &EngineParts, before: &Bundle) -> Result<Bundle, ManifestErrors> {
+    let name = before.name();
+    let is_its = |entry: &&EntryParts| {
+        let its_name = entry.entry.name.as_ref();
+        entry.entry.path.join(COMPONENT) == before.component
+            && its_name.is_none_or(|its_name| its_name == name)
+    };
+    let entries = engine.entries.iter().filter(is_its);
+    let mut found = Vec::new();
+    for entry in entries {
+        let (mut bundles, problems) = read(engine, std::slice::from_ref(entry));
+        found.extend(problems);
+        match bundles.pop() {
+            Some(bundle) if bundle.name() == name => {
+                return ManifestErrors::new(found).map_or(Ok(bundle), Err);
+            }
+            Some(bundle) => found.push(
+                Problem::new(
+                    before.places.file.clone(),
+                    format!(
+                        "the bundle is of module {} now, not of {name}",
+                        bundle.name()
+                    ),
+                )
+                .with_help("a module's name is the identity of its state: keep it"),
+            ),
+            None => {}
+        }
+    }
+    Err(ManifestErrors::new(found).unwrap_or_else(|| {
+        Problem::new(before.entry.clone(), "this entry has no bundle any more").into()
+    }))
+}
+
 /// Reads the bundle of each entry, and checks how they go together. The problems of the
 /// operator's own file come first.
 pub(crate) fn read_all(engine: &EngineParts) -> (Vec<Bundle>, Vec<Problem>) {
+    read(engine, &engine.entries)
+}
+
+fn read(engine: &EngineParts, entries: &[EntryParts]) -> (Vec<Bundle>, Vec<Problem>) {
     let (mut of_engine, mut of_modules, mut bundles) = (Vec::new(), Vec::new(), Vec::new());
     let mut named: BTreeMap<ModuleName, &EntryParts> = BTreeMap::new();
     // One bundle can stand behind several entries; what is wrong with its file is told once.
     let mut told = BTreeSet::new();
-    for entry in &engine.entries {
+    for entry in entries {
         let folder = &entry.entry.path;
         let parts = match open(folder, &entry.path) {
             Ok(parts) => parts,
@@ -199,7 +238,7 @@ fn missing_chains(engine: &EngineParts, parts: &ModuleParts) -> Vec<Problem> {
     missing
         .map(|chain| {
             let id = chain.value;
-            let file = engine.source.name();
+            let file = &engine.file;
             Problem::new(
                 parts.source.place(chain.span.clone()),
                 format!("the module requires chain {id}, which {file} does not configure"),

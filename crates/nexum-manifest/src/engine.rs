@@ -87,6 +87,14 @@ table! {
     }
 }
 
+table! {
+    /// Modules to run beside those of the operator's file.
+    struct RawMoreModules {
+        /// The modules to run.
+        optional modules: Vec<At<RawEntry>>,
+    }
+}
+
 /// The operator's file, resolved, and the places in it that later checks point at.
 #[derive(Debug)]
 pub struct EngineFile {
@@ -133,6 +141,45 @@ impl EngineFile {
     #[must_use]
     pub fn endpoint(&self, chain: ChainId, index: usize) -> Option<&Place> {
         self.parts.endpoints.get(&chain)?.get(index)
+    }
+
+    /// Reads and checks a bundle of this file anew: its folder may hold another version by now.
+    ///
+    /// # Errors
+    /// Every problem of the bundle; that it is another module's now, too.
+    pub fn reload(&self, bundle: &Bundle) -> Result<Bundle, ManifestErrors> {
+        bundle::reread(&self.parts, bundle)
+    }
+
+    /// Reads and checks the bundles of further modules: those of the `[[modules]]` tables in
+    /// `text`, which are written as in this file. `path` is what problems call it; relative paths
+    /// in it are resolved against its folder.
+    ///
+    /// # Errors
+    /// Every problem of the text and of all bundles, and of how they go together.
+    pub fn load_more(&self, path: &Path, text: String) -> Result<Vec<Bundle>, ManifestErrors> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let Parsed { raw, decoder } = file::parse::<RawMoreModules>(&text);
+        let words = decode::words(&RawMoreModules::schema());
+        let shown = Shown::Only {
+            words: &words,
+            values: &decoder.shown,
+        };
+        let source = Source::new(path, text, &shown);
+        let entries = raw.iter().flat_map(|raw| enabled(raw.modules.as_ref()));
+        let parts = EngineParts {
+            problems: file::problems(&source, decoder.found),
+            entries: entries
+                .filter_map(|raw| entry(raw, folder, &source))
+                .collect(),
+            chains: self.parts.chains.clone(),
+            file: self.parts.file.clone(),
+            endpoints: BTreeMap::new(),
+            source,
+        };
+        let (bundles, of_bundles) = bundle::read_all(&parts);
+        let problems = parts.problems.iter().cloned().chain(of_bundles).collect();
+        ManifestErrors::new(problems).map_or(Ok(bundles), Err)
     }
 
     /// Reads and checks the bundle of each enabled module, in the order of the file.
@@ -187,6 +234,8 @@ impl Setup {
 #[derive(Debug)]
 pub(crate) struct EngineParts {
     pub(crate) source: Arc<Source>,
+    /// The name of the file that configures the chains.
+    pub(crate) file: String,
     pub(crate) problems: Vec<Problem>,
     /// The enabled entries that have a path.
     pub(crate) entries: Vec<EntryParts>,
@@ -224,7 +273,7 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
     let source = Source::new(path, text, &shown);
     let entries: Vec<_> = raw
         .iter()
-        .flat_map(enabled)
+        .flat_map(|raw| enabled(raw.modules.as_ref()))
         .filter_map(|raw| entry(raw, folder, &source))
         .collect();
     let config = raw.as_ref().zip(chains).and_then(|(raw, chains)| {
@@ -251,6 +300,7 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
             .into_iter()
             .map(|(chain, spans)| (chain, place(spans)))
             .collect(),
+        file: source.name().to_owned(),
         source,
     };
     Ok((config, parts))
@@ -269,9 +319,9 @@ fn resolve_policy(raw: &RawPolicy, decoder: &mut Decoder) -> Policy {
     Policy { rpc_rate: rate }
 }
 
-fn enabled(raw: &RawEngineFile) -> impl Iterator<Item = &RawEntry> {
-    raw.modules
-        .iter()
+fn enabled(modules: Option<&Vec<At<RawEntry>>>) -> impl Iterator<Item = &RawEntry> {
+    modules
+        .into_iter()
         .flatten()
         .map(|entry| &entry.value)
         .filter(|entry| entry.enabled)

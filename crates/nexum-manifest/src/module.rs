@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
-    num::NonZeroU64,
+    num::{NonZeroU32, NonZeroU64},
     path::Path,
     sync::Arc,
     time::Duration,
@@ -11,15 +11,15 @@ use std::{
 use nexum_types::{ChainId, Depth, LogFilter, ModuleName};
 
 use crate::{
-    Capability, Durability, ManifestErrors, ModuleManifest, Place, Problem, Resources, Sha256,
-    Subscription,
+    Capability, Durability, ManifestErrors, ModuleManifest, OnFailure, Place, Problem, Resources,
+    Restart, Sha256, Subscription,
     config::RawConfig,
     decode::{At, Decoder, table},
     file::{self, Parsed},
     lists::Set,
     source::{Shown, Source, Span},
     subscription::RawSubscription,
-    values::{AtLeast, Version},
+    values::{AtLeast, Between, Version},
 };
 
 table! {
@@ -49,6 +49,8 @@ table! {
         optional component: At<Sha256>,
         /// What the module may use up.
         optional resources: RawResources,
+        /// What happens where the module goes on failing.
+        optional restart: RawRestart,
         /// How the module's state is kept.
         optional state: RawState,
     }
@@ -65,6 +67,16 @@ table! {
         default max_event_duration: Duration = Resources::default().max_event_duration,
         /// All keys and values of the state together, in bytes.
         default max_state_bytes: AtLeast<1> = AtLeast(Resources::default().max_state_bytes),
+    }
+}
+
+table! {
+    /// What happens where a module goes on failing.
+    struct RawRestart {
+        /// How often in a row an `init` or an event may fail before the module is given up, or the event is parked.
+        default max_consecutive_failures: Between<1, { u32::MAX }> = Between(Restart::default().max_consecutive_failures.get()),
+        /// What happens to an event that has failed that often: "retry" keeps it for when the module is restarted or upgraded, and the module is dead until then; "dead-letter" parks it, and the module goes on with the next.
+        default on_failure: OnFailure = OnFailure::default(),
     }
 }
 
@@ -291,6 +303,14 @@ fn resolve(raw: &RawManifest, source: &Arc<Source>) -> Option<ModuleFile> {
             .state
             .as_ref()
             .map_or_else(Durability::default, |raw| raw.durability),
+        restart: module
+            .restart
+            .as_ref()
+            .map_or_else(Restart::default, |raw| Restart {
+                max_consecutive_failures: NonZeroU32::new(raw.max_consecutive_failures.0)
+                    .unwrap_or(NonZeroU32::MIN),
+                on_failure: raw.on_failure,
+            }),
         chains: chains
             .map(|chains| chains.value.values())
             .unwrap_or_default(),

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    num::NonZeroU64,
+    num::{NonZeroU32, NonZeroU64},
     path::PathBuf,
     time::Duration,
 };
@@ -26,6 +26,8 @@ pub struct ModuleManifest {
     pub resources: Resources,
     /// When a commit reaches the disk.
     pub durability: Durability,
+    /// What happens where the module goes on failing.
+    pub restart: Restart,
     /// The chains the module may ask, and without which it does not start.
     pub chains: BTreeSet<ChainId>,
     /// The interfaces the module may import.
@@ -85,6 +87,35 @@ pub enum Durability {
     /// Commits are flushed together, once in this time. After a power cut state and cursor go
     /// back together, by this time at most.
     Interval(Duration),
+}
+
+/// What happens where a module goes on failing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restart {
+    /// How often in a row an `init` or an event may fail.
+    pub max_consecutive_failures: NonZeroU32,
+    /// What happens to an event that has failed that often.
+    pub on_failure: OnFailure,
+}
+
+impl Default for Restart {
+    fn default() -> Self {
+        const TEN: NonZeroU32 = NonZeroU32::new(10).unwrap();
+        Self {
+            max_consecutive_failures: TEN,
+            on_failure: OnFailure::default(),
+        }
+    }
+}
+
+/// What happens to an event that has failed as often as it may.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// It stays the module's next event. The module is dead until it is restarted or upgraded.
+    #[default]
+    Retry,
+    /// It is parked in the module's file, and the module goes on with the next.
+    DeadLetter,
 }
 
 /// Permission to use one interface of `nexum:host`.

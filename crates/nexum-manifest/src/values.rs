@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use crate::{
-    Capability, Durability, LogFormat, Sha256, Start,
+    Capability, Durability, LogFormat, OnFailure, Sha256, Start,
     decode::{Decode, Decoder, Node, Written, table},
     wording::{listed, nearest, quoted},
 };
@@ -317,6 +317,29 @@ impl Decode for Capability {
             decoder.report_with_help(node.span(), message, "unknown", help);
         }
         None
+    }
+}
+
+impl Decode for OnFailure {
+    const EXPECTS: &'static str = "\"retry\" or \"dead-letter\"";
+
+    fn schema() -> Value {
+        json!({ "type": "string", "enum": ["retry", "dead-letter"] })
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        let text = decoder.text::<Self>(node)?;
+        let index = decoder.name(node, text, &["retry", "dead-letter"])?;
+        Some([Self::Retry, Self::DeadLetter][index])
+    }
+}
+
+impl Written for OnFailure {
+    fn written(&self) -> Value {
+        match self {
+            Self::Retry => json!("retry"),
+            Self::DeadLetter => json!("dead-letter"),
+        }
     }
 }
 

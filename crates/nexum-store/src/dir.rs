@@ -97,6 +97,46 @@ impl StateDir {
     }
 }
 
+impl StateDir {
+    /// Removes the state of a module for good. Nothing may have it open.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchModule`] where it has none.
+    pub fn remove_module(&self, name: &ModuleName) -> Result<(), StoreError> {
+        let path = module_path(&self.path, name);
+        match fs::remove_file(&path) {
+            Ok(()) => sync_dir(&self.path.join(MODULES_DIR)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let name = name.clone();
+                Err(StoreError::NoSuchModule { name, path })
+            }
+            Err(error) => Err(StoreError::io("remove", &path, error)),
+        }
+    }
+
+    /// A copy of a module's state as it is now, pending cursors included, in a file without a
+    /// name: the system frees it once it is closed. It stands at its beginning.
+    pub fn copy(&self, store: &ModuleStore, name: &ModuleName) -> Result<File, StoreError> {
+        store.flush()?;
+        let path = self
+            .path
+            .join(MODULES_DIR)
+            .join(format!("{name}.backup.new"));
+        let _turn = self.creating.lock().unwrap_or_else(PoisonError::into_inner);
+        let copied = store.copy_to(&path);
+        let file = copied
+            .and_then(|()| File::open(&path).map_err(|error| StoreError::io("open", &path, error)));
+        // Also what was left of an attempt that failed.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::io("remove", &path, error));
+            }
+            _ => {}
+        }
+        file
+    }
+}
+
 impl DirLock {
     fn exclusive(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join(LOCK_FILE);

@@ -9,7 +9,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use nexum_types::{BlockNumber, Cursor, Delivered, Source, WriteSet};
-use redb::{Database, Durability, ReadableDatabase, TableDefinition};
+use redb::{
+    Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
+    TableError, WriteTransaction,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -158,6 +161,37 @@ pub(crate) fn apply(
     }
     transaction.commit()?;
     Ok(after)
+}
+
+/// Copies every table of `from`, at one moment, into the empty `to`, durably.
+pub(crate) fn copy(from: &Database, to: &Database) -> Result<(), Fault> {
+    let snapshot = from.begin_read()?;
+    let transaction = to.begin_write()?;
+    copy_table(&snapshot, &transaction, STATE)?;
+    copy_table(&snapshot, &transaction, HOST)?;
+    copy_table(&snapshot, &transaction, DELIVERED)?;
+    letters::copy(&snapshot, &transaction)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Copies one table, where it is there.
+pub(crate) fn copy_table<K: redb::Key + 'static>(
+    snapshot: &ReadTransaction,
+    transaction: &WriteTransaction,
+    table: TableDefinition<'_, K, &[u8]>,
+) -> Result<(), Fault> {
+    let from = match snapshot.open_table(table) {
+        Ok(from) => from,
+        Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let mut to = transaction.open_table(table)?;
+    for row in from.iter()? {
+        let (key, value) = row?;
+        to.insert(key.value(), value.value())?;
+    }
+    Ok(())
 }
 
 fn encode(head: &Head) -> Result<Vec<u8>, Fault> {

@@ -13,7 +13,10 @@ use redb::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{error::Fault, format::HOST};
+use crate::{
+    error::Fault,
+    format::{HOST, copy_table},
+};
 
 /// The most dead letters that one module keeps.
 pub const MAX_LETTERS: usize = 1_000;
@@ -135,6 +138,11 @@ pub(crate) fn write(
     let mut host = transaction.open_table(HOST)?;
     host.insert(NEXT_ROW, after.next.to_le_bytes().as_slice())?;
     Ok(())
+}
+
+/// Copies the table, where it is there.
+pub(crate) fn copy(snapshot: &ReadTransaction, to: &WriteTransaction) -> Result<(), Fault> {
+    copy_table(snapshot, to, LETTERS)
 }
 
 /// All dead letters, by number.

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt, io,
+    fmt,
+    fs::{self, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,7 +17,7 @@ use nexum_manifest::Durability;
 use nexum_types::{
     BlockNumber, BlockRef, Cursor, Delivered, Snapshot, Source, StateBackend, StateError, WriteSet,
 };
-use redb::{Builder, Database, StorageBackend};
+use redb::{Builder, Database, StorageBackend, backends::FileBackend};
 
 use crate::{
     StoreError,
@@ -72,7 +75,7 @@ pub struct ModuleStore(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
-    durability: Durability,
+    durability: Mutex<Durability>,
     db: Database,
     /// What opening wanted to write, held back until the first commit: a module that only reads
     /// leaves its file alone, and starting hundreds of them waits for no disk.
@@ -166,7 +169,7 @@ impl ModuleStore {
     ) -> Self {
         Self(Arc::new(Inner {
             path: path.to_owned(),
-            durability: options.durability,
+            durability: Mutex::new(options.durability),
             db,
             staging,
             writer: Mutex::new(()),
@@ -183,6 +186,11 @@ impl ModuleStore {
         }))
     }
 
+    /// When commits reach the disk from now on.
+    pub fn set_durability(&self, durability: Durability) {
+        *self.durability() = durability;
+    }
+
     /// The file, as errors name it.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -196,7 +204,7 @@ impl ModuleStore {
     /// `writes` must have been made over the state as it is now. Where nothing changes, nothing
     /// is written.
     pub fn commit(&self, writes: &WriteSet, step: Option<Step>) -> Result<Committed, StoreError> {
-        let durability = match self.0.durability {
+        let durability = match *self.durability() {
             Durability::Event => redb::Durability::Immediate,
             Durability::Interval(_) => redb::Durability::None,
         };
@@ -222,6 +230,31 @@ impl ModuleStore {
     pub fn letters(&self) -> Result<Vec<(u64, DeadLetter)>, StoreError> {
         self.check_running()?;
         guarded(&self.0.path, || letters::read_all(&self.0.db))
+    }
+
+    /// Writes what is committed into a new file at `path`.
+    pub(crate) fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        self.check_running()?;
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::io("remove", path, error));
+            }
+            _ => {}
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|error| StoreError::io("make", path, error))?;
+        guarded(path, || {
+            let mut copy = builder(StoreOptions::DEFAULT_CACHE_BYTES)
+                .create_with_backend(FileBackend::new(file)?)?;
+            format::copy(&self.0.db, &copy)?;
+            copy.compact()?;
+            Ok(())
+        })
     }
 
     /// How many dead letters the module has.
@@ -421,6 +454,13 @@ impl ModuleStore {
             });
         }
         Ok(())
+    }
+
+    fn durability(&self) -> MutexGuard<'_, Durability> {
+        self.0
+            .durability
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn view(&self) -> MutexGuard<'_, View> {

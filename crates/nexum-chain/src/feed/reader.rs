@@ -129,6 +129,13 @@ impl FeedReader {
         }
     }
 
+    /// The next block that this reader looks at; none where it begins at the first head, which
+    /// is not known yet.
+    #[must_use]
+    pub fn next_number(&self) -> Option<BlockNumber> {
+        self.next.or(self.shared.first.get().copied())
+    }
+
     /// The next item, once there is one; it never ends.
     ///
     /// Cancel-safe: dropping the future loses nothing, and what is being asked goes on with the

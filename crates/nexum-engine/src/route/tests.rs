@@ -213,6 +213,7 @@ fn subscriptions_of_one_chain_and_depth_are_one_source() {
         component: None,
         resources: Default::default(),
         durability: Default::default(),
+        restart: Default::default(),
         chains: [CHAIN].into(),
         capabilities: Default::default(),
         subscriptions: vec![

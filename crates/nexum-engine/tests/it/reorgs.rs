@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Replaces the last blocks by as many and one more, each with these logs.
-fn reorg(chain: &ScriptedChain, depth: u64, logs: impl Fn(u64) -> Vec<NewLog>) {
+pub(crate) fn reorg(chain: &ScriptedChain, depth: u64, logs: impl Fn(u64) -> Vec<NewLog>) {
     let built = chain.reorg_to(depth, |branch| {
         for n in 0..=depth {
             logs(n).into_iter().for_each(|log| branch.log(log));

@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use nexum_engine::{Engine, ModuleStatus, Phase, StartError, Stopped};
-use nexum_host::Host;
+use nexum_engine::{Backoff, Engine, ModuleStatus, Phase, StartError, Stopped};
+use nexum_host::{Host, SystemClock};
 use nexum_manifest::{Setup, Start};
 use nexum_store::{StateDir, StoreError};
 use nexum_testkit::{RpcServer, ScriptedChain, guests};
@@ -24,7 +24,7 @@ use crate::evidence::State;
 pub(crate) const CHAIN: u64 = 31337;
 
 /// Longer than anything here takes on a slow and busy machine.
-const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// The two ways to a node.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +64,7 @@ pub(crate) struct Module {
     subscriptions: Vec<(u64, Start)>,
     log_subscriptions: Vec<String>,
     resources: String,
+    restart: String,
     durability: String,
     config: String,
 }
@@ -89,6 +90,7 @@ impl Module {
             subscriptions: vec![(CHAIN, Start::Number(BlockNumber(1)))],
             log_subscriptions: Vec::new(),
             resources: String::new(),
+            restart: String::new(),
             durability: "\"event\"".to_owned(),
             config: String::new(),
         }
@@ -143,6 +145,12 @@ impl Module {
         self
     }
 
+    /// Lines for `[module.restart]`.
+    pub(crate) fn restarted(mut self, lines: &str) -> Self {
+        writeln!(self.restart, "{lines}").unwrap();
+        self
+    }
+
     /// A flush once in this time, instead of one for each event.
     pub(crate) fn flushed_every(self, interval: &str) -> Self {
         Self {
@@ -162,6 +170,7 @@ impl Module {
             name,
             capabilities,
             resources,
+            restart,
             durability,
             config,
             ..
@@ -175,6 +184,7 @@ impl Module {
         let mut text = format!(
             "[module]\nname = \"{name}\"\nversion = \"1.0.0\"\n{component}\
              [module.resources]\n{resources}\
+             [module.restart]\n{restart}\
              [module.state]\ndurability = {durability}\n\
              [chains]\nrequired = {chains:?}\n\
              [capabilities]\nrequired = {capabilities:?}\n\
@@ -210,6 +220,7 @@ pub(crate) struct World {
     modules: Vec<String>,
     grace: &'static str,
     host: Option<Arc<Host>>,
+    backoff: Backoff,
 }
 
 impl World {
@@ -228,6 +239,7 @@ impl World {
         Self {
             folder,
             host,
+            backoff: Backoff::default(),
             chains: String::new(),
             modules: Vec::new(),
             grace: "60s",
@@ -254,10 +266,31 @@ impl World {
     }
 
     pub(crate) fn module(mut self, module: Module) -> Self {
-        let bundle = self.folder.path().join(&module.name);
-        guests::bundle(&bundle, &module.manifest(), &module.component).unwrap();
+        self.bundle(&module, &module.name);
         self.modules.push(module.name);
         self
+    }
+
+    /// A bundle that the operator's file does not name, in a folder of this name.
+    pub(crate) fn bundle(&self, module: &Module, folder: &str) -> PathBuf {
+        let bundle = self.folder.path().join(folder);
+        guests::bundle(&bundle, &module.manifest(), &module.component).unwrap();
+        bundle
+    }
+
+    /// The operator's file does not name the module any more.
+    pub(crate) fn without(mut self, module: &str) -> Self {
+        self.modules.retain(|name| name != module);
+        self
+    }
+
+    /// Modules that fail are kept waiting for a few milliseconds only.
+    pub(crate) fn impatient(self) -> Self {
+        let backoff = Backoff {
+            first: Duration::from_millis(1),
+            longest: Duration::from_millis(8),
+        };
+        Self { backoff, ..self }
     }
 
     pub(crate) fn modules(self, modules: impl IntoIterator<Item = Module>) -> Self {
@@ -296,10 +329,11 @@ impl World {
         }
         fs::write(self.engine_file(), text).unwrap();
         let setup = Setup::load(&self.engine_file()).unwrap();
-        let engine = match &self.host {
-            Some(host) => Engine::start_on(host, setup).await,
-            None => Engine::start(setup).await,
+        let host = match &self.host {
+            Some(host) => Arc::clone(host),
+            None => Arc::new(Host::new(Arc::new(SystemClock::new())).unwrap()),
         };
+        let engine = Engine::start_paced(&host, setup, self.backoff).await;
         engine.map(|engine| Running { engine })
     }
 
@@ -332,7 +366,7 @@ impl World {
 /// An engine at work.
 #[derive(Debug)]
 pub(crate) struct Running {
-    engine: Engine,
+    pub(crate) engine: Engine,
 }
 
 impl Running {
@@ -395,6 +429,12 @@ impl Running {
         status.last_error.unwrap()
     }
 
+    /// Waits until `module` is in this phase.
+    pub(crate) async fn is(&self, module: &str, phase: Phase) -> ModuleStatus {
+        self.until(module, phase.as_str(), |status| status.phase == phase)
+            .await
+    }
+
     /// Waits until the `init` of `module` has succeeded.
     pub(crate) async fn runs(&self, module: &str) {
         self.until(module, "it runs", |status| status.phase == Phase::Run)
@@ -441,7 +481,7 @@ fn of(modules: Vec<ModuleStatus>, name: &str) -> ModuleStatus {
     found.unwrap_or_else(|| panic!("no module runs under the name {name}"))
 }
 
-fn name(module: &str) -> ModuleName {
+pub(crate) fn name(module: &str) -> ModuleName {
     module.parse().unwrap()
 }
 

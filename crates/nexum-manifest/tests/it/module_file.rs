@@ -1,10 +1,13 @@
 //! `nexum.toml`.
 
-use std::{num::NonZeroU64, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    time::Duration,
+};
 
 use nexum_manifest::{
-    BlockSubscription, Capability, Durability, ModuleManifest, OnLag, Resources, Sha256, Start,
-    Subscription,
+    BlockSubscription, Capability, Durability, ModuleManifest, OnFailure, OnLag, Resources,
+    Restart, Sha256, Start, Subscription,
 };
 use nexum_types::{BlockNumber, ChainId, Config, ConfigScalar, ConfigValue, Depth};
 
@@ -32,6 +35,9 @@ fn a_full_manifest_resolves_to_what_it_says() {
         max_event_duration = "1m 30s"
         max_state_bytes = 0x1000
 
+        [module.restart]
+        max_consecutive_failures = 3
+        on_failure = "dead-letter"
         [module.state]
         durability = {{ interval = "250ms" }}
 
@@ -104,6 +110,10 @@ fn a_full_manifest_resolves_to_what_it_says() {
             max_state_bytes: 4096,
         },
         durability: Durability::Interval(Duration::from_millis(250)),
+        restart: Restart {
+            max_consecutive_failures: NonZeroU32::new(3).unwrap(),
+            on_failure: OnFailure::DeadLetter,
+        },
         chains: [ChainId(1), ChainId(100)].into(),
         capabilities: [Capability::Chain, Capability::Logging].into(),
         subscriptions: vec![
@@ -122,6 +132,8 @@ fn what_is_not_said_has_a_default() {
     assert_eq!(manifest.component, None);
     assert_eq!(manifest.resources, Resources::default());
     assert_eq!(manifest.durability, Durability::Event);
+    assert_eq!(manifest.restart.max_consecutive_failures.get(), 10);
+    assert_eq!(manifest.restart.on_failure, OnFailure::Retry);
     assert!(manifest.chains.is_empty() && manifest.subscriptions.is_empty());
     assert_eq!(manifest.config, Config::default());
     let with_empty_tables = format!("{text}[module.resources]\n[module.state]\n[config]\n");
@@ -161,7 +173,7 @@ nexum.toml:6:1: unknown key `nmae` in `module`
 nexum.toml:7:11: `module.version` takes a string, not an integer
   help: The author's version of the module, such as "0.1.0"
 nexum.toml:8:1: unknown key `color` in `module`
-  help: the keys here are `name`, `version`, `component`, `resources`, `state`
+  help: the keys here are `name`, `version`, `component`, `resources`, `restart`, `state`
 nexum.toml:11:22: `module.resources.max_event_duration` is "soon", which is no duration
   help: write a number and a unit, such as "500ms", "30s" or "5m"
 nexum.toml:14:13: there is no capability "chian"
@@ -308,6 +320,19 @@ nexum.toml:10:22: `module.resources.max_event_duration` takes a duration such as
   help: Wall clock of one call, host calls included
 nexum.toml:11:19: `module.resources.max_state_bytes` is -1, and the least is 1
   help: All keys and values of the state together, in bytes
+",
+    );
+}
+
+#[test]
+fn what_happens_to_a_failing_module_is_one_of_two_things_after_one_failure_at_least() {
+    check_line(
+        "[module.restart]\nmax_consecutive_failures = 0\non_failure = \"dead_letter\"",
+        "
+nexum.toml:9:28: `module.restart.max_consecutive_failures` is 0, and the least is 1
+  help: How often in a row an `init` or an event may fail before the module is given up, or the event is parked
+nexum.toml:10:14: `module.restart.on_failure` does not take \"dead_letter\"
+  help: did you mean \"dead-letter\"?
 ",
     );
 }

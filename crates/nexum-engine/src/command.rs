@@ -1,0 +1,256 @@
+//! What an operator asks of a running module, and how its worker does it: between two calls, in
+//! whatever phase the module is.
+
+use nexum_host::Loaded;
+use nexum_manifest::{Durability, Restart};
+use nexum_store::{DeadLetter, History, LetterChange, Step};
+use nexum_types::{BlockNumber, ChainId, Config, Cursor, Source, WriteSet};
+use tokio::sync::oneshot;
+
+use crate::{
+    failure::{Failure, with_causes},
+    inlet::Inlet,
+    letters::Failing,
+    lifecycle::Happened,
+    worker::{Held, Worker, blocking},
+};
+
+/// All that makes one version of a module another.
+pub(crate) struct Version {
+    pub(crate) loaded: Loaded,
+    pub(crate) config: Config,
+    pub(crate) quota: u64,
+    pub(crate) durability: Durability,
+    pub(crate) restart: Restart,
+    pub(crate) inlets: Vec<Inlet>,
+}
+
+/// What an operator asks of a module. Each answers once it is done, or why it is not.
+pub(crate) enum Command {
+    /// A fresh instance.
+    Restart(oneshot::Sender<()>),
+    /// Another version in its place, on the same state.
+    Upgrade(Box<Version>, oneshot::Sender<Result<(), String>>),
+    /// Something becomes of dead letters; answers how many it did become of.
+    Letters(LetterOrder, oneshot::Sender<Result<usize, String>>),
+    /// The cursors of a chain are put before a block.
+    Resync {
+        chain: ChainId,
+        at: BlockNumber,
+        done: oneshot::Sender<Result<Vec<(Source, Cursor)>, String>>,
+    },
+}
+
+/// Which dead letters, and what becomes of them.
+#[derive(Debug, Clone)]
+pub(crate) struct LetterOrder {
+    /// Given once more, or dropped.
+    pub(crate) retry: bool,
+    /// Their numbers; empty for all.
+    pub(crate) ids: Vec<u64>,
+}
+
+impl LetterOrder {
+    /// The changes that this comes to.
+    pub(crate) fn changes(&self, letters: &[(u64, DeadLetter)]) -> Vec<LetterChange> {
+        let chosen = |id: &u64| self.ids.is_empty() || self.ids.contains(id);
+        let chosen = letters.iter().filter(|(id, _)| chosen(id));
+        let change = |(id, letter): &(u64, DeadLetter)| {
+            if self.retry {
+                let marked = DeadLetter {
+                    retry: true,
+                    ..letter.clone()
+                };
+                LetterChange::Replace(*id, marked)
+            } else {
+                LetterChange::Remove(*id)
+            }
+        };
+        chosen.map(change).collect()
+    }
+}
+
+impl Command {
+    /// Whether it has to wait until a block that has been begun is finished: another list of
+    /// subscriptions would count its turns otherwise.
+    pub(crate) fn waits_for_block(&self, inlets: &[Inlet]) -> bool {
+        let Self::Upgrade(version, _) = self else {
+            return false;
+        };
+        inlets.iter().any(|inlet| {
+            let newer = of_source(&version.inlets, inlet.route.source());
+            inlet.open.is_some() && newer.is_none_or(|newer| inlet.route.differs(&newer.route))
+        })
+    }
+}
+
+fn of_source(inlets: &[Inlet], source: Source) -> Option<&Inlet> {
+    inlets.iter().find(|inlet| inlet.route.source() == source)
+}
+
+impl Worker {
+    /// Does what the operator asks. `None` where the module goes on as it was.
+    pub(crate) async fn obey(&mut self, command: Command, held: &mut Held) -> Option<Happened> {
+        // Who has asked may have gone away meanwhile, which changes nothing.
+        match command {
+            Command::Restart(done) => {
+                tracing::info!(module = %self.name, "module is restarted, as asked");
+                held.set_aside();
+                self.failing = Failing::default();
+                let _ = done.send(());
+                Some(Happened::RestartAsked)
+            }
+            Command::Upgrade(version, done) => {
+                let (happened, answer) = match self.upgrade(*version, held).await {
+                    Ok(()) => (Some(Happened::Upgraded), Ok(())),
+                    Err(failure) => {
+                        let error = with_causes(&failure);
+                        tracing::warn!(module = %self.name, error, "the new version fails in its init: the old one goes on");
+                        let happened = self.after_store(&failure, held);
+                        (happened, Err(error))
+                    }
+                };
+                let _ = done.send(answer);
+                happened
+            }
+            Command::Letters(order, done) => {
+                let (happened, answer) = match self.order_letters(&order, held).await {
+                    Ok(count) => (None, Ok(count)),
+                    Err(failure) => (self.after_store(&failure, held), Err(with_causes(&failure))),
+                };
+                let _ = done.send(answer);
+                happened
+            }
+            Command::Resync { chain, at, done } => {
+                let (happened, answer) = match self.resync(chain, at, held).await {
+                    Ok(moved) => (Some(Happened::RestartAsked), Ok(moved)),
+                    Err(failure) => (self.after_store(&failure, held), Err(with_causes(&failure))),
+                };
+                let _ = done.send(answer);
+                happened
+            }
+        }
+    }
+
+    /// A state that failed under a command has to be opened anew, by way of a restart.
+    fn after_store(&mut self, failure: &Failure, held: &mut Held) -> Option<Happened> {
+        if !failure.is_of_store() {
+            return None;
+        }
+        *held = Held::default();
+        Some(Happened::RestartAsked)
+    }
+
+    /// Runs the new version's `init` on the same state, and puts it in the place of the old one.
+    /// Where it fails, nothing has changed.
+    async fn upgrade(&mut self, version: Version, held: &mut Held) -> Result<(), Failure> {
+        let Version {
+            loaded,
+            config,
+            quota,
+            durability,
+            restart,
+            mut inlets,
+        } = version;
+        let store = match &held.running {
+            Some(module) => module.store.clone(),
+            None => self.store(held).await?,
+        };
+        let (instance, accepted) = self.begin(&store, &loaded, &config, quota).await?;
+        for older in &self.inlets {
+            let source = older.route.source();
+            let newer = inlets
+                .iter_mut()
+                .find(|inlet| inlet.route.source() == source);
+            let Some(newer) = newer else { continue };
+            newer.take_over(older);
+            if let Some(Cursor::Part {
+                block,
+                parent_hash,
+                turn,
+            }) = store.cursor(&source)
+            {
+                let turn = older.route.turn_for(&newer.route, turn);
+                let cursor = Cursor::Part {
+                    block,
+                    parent_hash,
+                    turn,
+                };
+                store.note((source, cursor).into());
+            }
+        }
+        if accepted.needs_commit() {
+            self.commit(&store, accepted, None, false).await?;
+        }
+        self.loaded = loaded;
+        self.config = config;
+        self.quota = quota;
+        self.options.durability = durability;
+        store.set_durability(durability);
+        self.restart = restart;
+        self.inlets = inlets;
+        self.turn = 0;
+        self.failing = Failing::default();
+        let running = self.take_place(store, instance).await?;
+        held.idle_store = None;
+        held.running = Some(running);
+        tracing::info!(module = %self.name, "module is upgraded");
+        Ok(())
+    }
+
+    async fn order_letters(
+        &mut self,
+        order: &LetterOrder,
+        held: &mut Held,
+    ) -> Result<usize, Failure> {
+        let store = match &held.running {
+            Some(module) => module.store.clone(),
+            None => self.store(held).await?,
+        };
+        let (asked, writing) = (order.clone(), store.clone());
+        let changes = blocking(move || {
+            let changes = asked.changes(&writing.letters()?);
+            writing.commit_letters(&WriteSet::default(), None, &changes)?;
+            Ok(changes)
+        })
+        .await?;
+        self.status.has_letters(store.letter_count());
+        if let (true, Some(module)) = (order.retry, &mut held.running) {
+            for change in &changes {
+                if let LetterChange::Replace(id, _) = change
+                    && !module.retries.contains(id)
+                {
+                    module.retries.push_back(*id);
+                }
+            }
+        }
+        Ok(changes.len())
+    }
+
+    /// Puts the cursors of a chain before a block, and forgets what was delivered of it.
+    async fn resync(
+        &mut self,
+        chain: ChainId,
+        at: BlockNumber,
+        held: &mut Held,
+    ) -> Result<Vec<(Source, Cursor)>, Failure> {
+        held.set_aside();
+        let store = self.store(held).await?;
+        let of_chain = |(Source::Chain(id, _), _): &(Source, Cursor)| *id == chain;
+        let before: Vec<_> = store.cursors().into_iter().filter(of_chain).collect();
+        for (source, _) in &before {
+            store.note(Step {
+                source: *source,
+                cursor: Cursor::Before(at),
+                history: History::Forget {
+                    from: BlockNumber(0),
+                },
+            });
+        }
+        blocking(move || store.flush()).await?;
+        self.failing = Failing::default();
+        self.status.goes_on();
+        tracing::warn!(module = %self.name, %chain, at = %at, "the module goes on with the chain from this block, as asked");
+        Ok(before)
+    }
+}

@@ -1,0 +1,87 @@
+//! What a new version of a module asks for beyond what the running one has. An operator has to
+//! accept that, and accepts just what was shown: the token stands for it.
+
+use std::fmt::{self, Display};
+
+use nexum_manifest::{ModuleManifest, Sha256};
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+
+/// One thing that a new version asks for and the running one does not have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Widening {
+    /// What it is of: `capability`, `chain`, or a key of `[module.resources]`.
+    pub kind: String,
+    /// What the running version has; empty where it has none of it.
+    pub has: String,
+    /// What the new version asks for.
+    pub asks: String,
+}
+
+impl Display for Widening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, has, asks } = self;
+        if has.is_empty() {
+            write!(f, "{kind} {asks}")
+        } else {
+            write!(f, "{kind} {asks} instead of {has}")
+        }
+    }
+}
+
+/// What `newer` asks for and `running` does not have, both as they take effect.
+pub(crate) fn between(running: &ModuleManifest, newer: &ModuleManifest) -> Vec<Widening> {
+    let mut more = Vec::new();
+    let new = |kind: &str, asks: &dyn Display| Widening {
+        kind: kind.to_owned(),
+        has: String::new(),
+        asks: asks.to_string(),
+    };
+    let capabilities = newer.capabilities.difference(&running.capabilities);
+    more.extend(capabilities.map(|capability| new("capability", capability)));
+    let chains = newer.chains.difference(&running.chains);
+    more.extend(chains.map(|chain| new("chain", chain)));
+    let (has, asks) = (&running.resources, &newer.resources);
+    let numbers = [
+        (
+            "max_memory_bytes",
+            has.max_memory_bytes,
+            asks.max_memory_bytes,
+        ),
+        (
+            "max_fuel_per_event",
+            has.max_fuel_per_event,
+            asks.max_fuel_per_event,
+        ),
+        ("max_state_bytes", has.max_state_bytes, asks.max_state_bytes),
+    ];
+    let grown = numbers.into_iter().filter(|(_, has, asks)| asks > has);
+    more.extend(grown.map(|(key, has, asks)| Widening {
+        kind: key.to_owned(),
+        has: has.to_string(),
+        asks: asks.to_string(),
+    }));
+    if asks.max_event_duration > has.max_event_duration {
+        more.push(Widening {
+            kind: "max_event_duration".to_owned(),
+            has: format!("{:?}", has.max_event_duration),
+            asks: format!("{:?}", asks.max_event_duration),
+        });
+    }
+    more
+}
+
+/// The token that accepts `more` for the component with this digest.
+pub(crate) fn token(more: &[Widening], component: Sha256) -> String {
+    let mut hash = sha2::Sha256::new();
+    hash.update(component.0);
+    for widening in more {
+        hash.update(widening.to_string());
+        hash.update([0]);
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,306 @@
+//! What was loaded while the engine ran, kept in the `state_dir`: a copy of each bundle, and a file
+//! that says which of them are to run. It is written as `[[modules]]` of the operator's file are.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use nexum_manifest::{Bundle, EngineFile, ManifestErrors, Problem};
+use nexum_types::ModuleName;
+use toml::{Table, Value};
+
+use crate::load::MAX_COMPONENT_BYTES;
+
+/// The file that names them.
+const FILE: &str = "loaded.toml";
+/// The folder of the copies.
+const BUNDLES: &str = "bundles";
+/// The files of a bundle, and the most bytes of each.
+const PARTS: [(&str, u64); 2] = [
+    ("nexum.toml", 1024 * 1024),
+    ("module.wasm", MAX_COMPONENT_BYTES),
+];
+
+/// Why what was loaded could not be read or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum RememberError {
+    /// The operating system refuses.
+    #[error("could not {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A file is larger than one of a bundle may be.
+    #[error("{} has more than {most} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that it may have.
+        most: u64,
+    },
+    /// The file that names them is none of ours.
+    #[error("{} cannot be understood: {detail}; correct it, or move it away to forget what was loaded", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+/// The modules that were loaded while an engine ran, in one `state_dir`.
+#[derive(Debug)]
+pub struct Remembered {
+    state_dir: PathBuf,
+}
+
+impl Remembered {
+    /// Those of this `state_dir`, which need not be there.
+    #[must_use]
+    pub fn of(state_dir: &Path) -> Self {
+        Self {
+            state_dir: state_dir.to_owned(),
+        }
+    }
+
+    /// The file that names them.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.state_dir.join(FILE)
+    }
+
+    /// Their bundles, checked against the operator's file.
+    pub(crate) fn bundles(
+        &self,
+        file: &EngineFile,
+        configured: &[Bundle],
+    ) -> Result<Vec<Bundle>, BundlesError> {
+        let path = self.file();
+        let Some(text) = read_text(&path)? else {
+            return Ok(Vec::new());
+        };
+        let bundles = file.load_more(&path, text).map_err(BundlesError::Refused)?;
+        let twice = bundles.iter().filter_map(|bundle| {
+            let first = configured.iter().find(|it| it.name() == bundle.name())?;
+            let name = bundle.name();
+            Some(
+                Problem::new(
+                    bundle.entry.clone(),
+                    format!("module `{name}` was loaded at run time, and the engine's file has it too"),
+                )
+                .with_also(first.entry.clone(), format!("`{name}` is also this one"))
+                .with_help(format!(
+                    "forget the one that was loaded with `nexum module unload {name}`, or take the other out of the engine's file; both would have the same state"
+                )),
+            )
+        });
+        match ManifestErrors::new(twice.collect()) {
+            None => Ok(bundles),
+            Some(errors) => Err(BundlesError::Refused(errors)),
+        }
+    }
+
+    /// The names of those that are to run.
+    pub fn names(&self) -> Result<Vec<ModuleName>, RememberError> {
+        let entries = self.entries()?;
+        Ok(entries.iter().filter_map(name_of).collect())
+    }
+
+    /// Copies a bundle to where it stays, and answers the folder, relative to the `state_dir`.
+    pub(crate) fn copy(&self, bundle: &Path, label: &str) -> Result<PathBuf, RememberError> {
+        let relative = Path::new(BUNDLES).join(label);
+        let folder = self.state_dir.join(&relative);
+        make_dir(&self.state_dir.join(BUNDLES))?;
+        make_dir(&folder)?;
+        for (part, most) in PARTS {
+            let (from, to) = (bundle.join(part), folder.join(part));
+            let bytes = read_bounded(&from, most)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&to)
+                .map_err(io_error("make", &to))?;
+            file.write_all(&bytes)
+                .and_then(|()| file.sync_all())
+                .map_err(io_error("write", &to))?;
+        }
+        sync_dir(&folder)?;
+        Ok(relative)
+    }
+
+    /// Takes a copy away again. What is left of it does no harm.
+    pub(crate) fn remove_copy(&self, relative: &Path) {
+        if relative.starts_with(BUNDLES) {
+            let folder = self.state_dir.join(relative);
+            if let Err(error) = fs::remove_dir_all(&folder) {
+                tracing::warn!(folder = %folder.display(), %error, "a bundle that is not used any more was left behind");
+            }
+        }
+    }
+
+    /// From now on, and after a restart, the module is to run as `entry` says. Answers the folder
+    /// of the bundle that it has run from before.
+    pub(crate) fn keep(
+        &self,
+        name: &ModuleName,
+        entry: Table,
+    ) -> Result<Option<PathBuf>, RememberError> {
+        let mut entries = self.entries()?;
+        let before = entries
+            .iter()
+            .position(|it| name_of(it).as_ref() == Some(name));
+        let before = before.map(|index| entries.remove(index));
+        entries.push(entry);
+        self.write(entries)?;
+        Ok(before.as_ref().and_then(path_of))
+    }
+
+    /// The module is not to run any more. Answers whether it was, and the folder of its bundle.
+    pub fn forget(&self, name: &ModuleName) -> Result<Option<PathBuf>, RememberError> {
+        let mut entries = self.entries()?;
+        let found = entries
+            .iter()
+            .position(|it| name_of(it).as_ref() == Some(name));
+        let Some(entry) = found.map(|index| entries.remove(index)) else {
+            return Ok(None);
+        };
+        self.write(entries)?;
+        Ok(Some(path_of(&entry).unwrap_or_default()))
+    }
+
+    /// The same, and the copy of its bundle goes too. Answers whether it was to run.
+    pub fn forget_all_of(&self, name: &ModuleName) -> Result<bool, RememberError> {
+        let forgotten = self.forget(name)?;
+        if let Some(copy) = &forgotten {
+            self.remove_copy(copy);
+        }
+        Ok(forgotten.is_some())
+    }
+
+    /// What the operator laid over the manifest of a module, when it was loaded.
+    pub(crate) fn entry(&self, name: &ModuleName) -> Result<Option<Table>, RememberError> {
+        let entries = self.entries()?;
+        Ok(entries
+            .into_iter()
+            .find(|it| name_of(it).as_ref() == Some(name)))
+    }
+
+    fn entries(&self) -> Result<Vec<Table>, RememberError> {
+        let path = self.file();
+        let Some(text) = read_text(&path)? else {
+            return Ok(Vec::new());
+        };
+        let damaged = |detail: String| RememberError::Damaged {
+            path: path.clone(),
+            detail,
+        };
+        let table: Table = text.parse().map_err(|error| damaged(format!("{error}")))?;
+        match table.get("modules") {
+            None => Ok(Vec::new()),
+            Some(Value::Array(entries)) => entries
+                .iter()
+                .map(|entry| entry.as_table().cloned())
+                .collect::<Option<_>>()
+                .ok_or_else(|| damaged("an entry is no table".into())),
+            Some(_) => Err(damaged("`modules` is no list".into())),
+        }
+    }
+
+    fn write(&self, entries: Vec<Table>) -> Result<(), RememberError> {
+        let path = self.file();
+        let text = as_text(entries);
+        let unnamed = path.with_extension("toml.new");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unnamed)
+            .map_err(io_error("make", &unnamed))?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(io_error("write", &unnamed))?;
+        fs::rename(&unnamed, &path).map_err(io_error("write", &path))?;
+        sync_dir(&self.state_dir)
+    }
+}
+
+/// Why the bundles of what was loaded are not to be had.
+pub(crate) enum BundlesError {
+    Refused(ManifestErrors),
+    Remember(RememberError),
+}
+
+impl From<RememberError> for BundlesError {
+    fn from(error: RememberError) -> Self {
+        Self::Remember(error)
+    }
+}
+
+/// Entries as they stand in a file.
+pub(crate) fn as_text(entries: Vec<Table>) -> String {
+    let entries = entries.into_iter().map(Value::Table).collect();
+    let table = Table::from_iter([("modules".to_owned(), Value::Array(entries))]);
+    table.to_string()
+}
+
+fn name_of(entry: &Table) -> Option<ModuleName> {
+    entry.get("name")?.as_str()?.parse().ok()
+}
+
+fn path_of(entry: &Table) -> Option<PathBuf> {
+    Some(entry.get("path")?.as_str()?.into())
+}
+
+fn read_text(path: &Path) -> Result<Option<String>, RememberError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io_error("read", path)(error)),
+    }
+}
+
+fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, RememberError> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(io_error("read", path))?;
+    io::Read::read_to_end(&mut io::Read::take(file, most + 1), &mut bytes)
+        .map_err(io_error("read", path))?;
+    if bytes.len() as u64 > most {
+        let path = path.to_owned();
+        return Err(RememberError::TooLarge { path, most });
+    }
+    Ok(bytes)
+}
+
+fn make_dir(path: &Path) -> Result<(), RememberError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(io_error("make", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn sync_dir(path: &Path) -> Result<(), RememberError> {
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .map_err(io_error("sync", path))
+}
+
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RememberError {
+    let path = path.to_owned();
+    move |source| RememberError::Io {
+        action,
+        path,
+        source,
+    }
+}
