@@ -127,6 +127,7 @@ impl Core {
         let status = Arc::new(StatusBoard::new(name.clone()));
         let stop = self.modules.stop.child_token();
         let open = Open::default();
+        open.set(Some(store.clone()));
         let (sender, commands) = mpsc::channel(COMMANDS);
         let worker = Worker {
             options: store_options(manifest),

@@ -107,7 +107,6 @@ impl Worker {
     /// `store` is its state, opened.
     pub(crate) async fn run(mut self, store: ModuleStore) -> Result<(), String> {
         let mut life = Lifecycle::START;
-        self.open.set(Some(store.clone()));
         let mut held = Held {
             idle_store: Some(store),
             running: None,
