@@ -1,6 +1,6 @@
 //! The facade: start, status, stop.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use nexum_chain::{ChainError, Chains, WrongChainId, WrongChainIds};
@@ -10,9 +10,11 @@ use nexum_store::{ModuleStore, StateDir, StoreError, StoreOptions};
 use nexum_types::ModuleName;
 
 use crate::{
+    admin::{AdminError, AdminServer},
     lifecycle::Backoff,
     load,
     modules::{Core, Modules, Origin},
+    operate::Operator,
     remembered::{RememberError, Remembered},
     status::ModuleStatus,
 };
@@ -24,7 +26,9 @@ const OPENED_AT_ONCE: usize = 16;
 /// which are then delivered again at the next start.
 #[derive(Debug)]
 pub struct Engine {
-    pub(crate) core: Arc<Core>,
+    operator: Operator,
+    /// Ends when the engine is to end.
+    admin: Option<AdminServer>,
 }
 
 /// Why an engine did not start. Nothing of any module has run.
@@ -48,6 +52,9 @@ pub enum StartError {
     /// What was loaded while an engine ran cannot be read.
     #[error(transparent)]
     Remember(RememberError),
+    /// The admin API cannot be served.
+    #[error(transparent)]
+    Admin(AdminError),
     /// A task of the start was cut off.
     #[error("the start was cut off")]
     Task(#[source] tokio::task::JoinError),
@@ -113,7 +120,10 @@ impl Engine {
             state_dir,
             backoff,
             modules: Modules::default(),
+            runtime: tokio::runtime::Handle::current(),
+            started: Instant::now(),
         });
+        let admin = AdminServer::start(&core).map_err(StartError::Admin)?;
         let modules = bundles.into_iter().zip(loaded).zip(stores);
         for (index, ((bundle, loaded), store)) in modules.enumerate() {
             let origin = if index < configured {
@@ -124,23 +134,38 @@ impl Engine {
             core.run(bundle, loaded, store, origin)
                 .map_err(StartError::Chain)?;
         }
-        Ok(Self { core })
+        Ok(Self {
+            operator: Operator(core),
+            admin: Some(admin),
+        })
     }
 
     /// The modules as they are now.
     #[must_use]
     pub fn status(&self) -> Vec<ModuleStatus> {
-        self.core.modules.status()
+        self.core().modules.status()
+    }
+
+    /// For whoever operates the modules of this engine.
+    #[must_use]
+    pub fn operator(&self) -> &Operator {
+        &self.operator
+    }
+
+    fn core(&self) -> &Core {
+        &self.operator.0
     }
 
     /// Takes no more events, lets the calls in flight end within the configured grace, commits,
     /// and flushes.
-    pub async fn stop(self) -> Stopped {
-        let grace = self.core.file.config().shutdown_grace;
-        self.core.modules.close();
+    pub async fn stop(mut self) -> Stopped {
+        let grace = self.core().file.config().shutdown_grace;
+        // What has been asked for is told that the engine stops; nothing new gets in.
+        self.core().modules.close();
+        drop(self.admin.take());
         let deadline = tokio::time::Instant::now() + grace;
         let (mut cut_off, mut unsaved, mut modules) = (Vec::new(), Vec::new(), Vec::new());
-        for mut handle in self.core.modules.take() {
+        for mut handle in self.core().modules.take() {
             let name = handle.status.read().name;
             let ended = match tokio::time::timeout_at(deadline, &mut handle.task).await {
                 Ok(ended) => ended,
@@ -216,9 +241,9 @@ fn misplaced(file: &EngineFile, wrong: &WrongChainIds) -> Option<ManifestErrors>
 impl Drop for Engine {
     fn drop(&mut self) {
         // Before they hear of the end, which they would flush at.
-        for handle in self.core.modules.take() {
+        for handle in self.core().modules.take() {
             handle.task.abort();
         }
-        self.core.modules.close();
+        self.core().modules.close();
     }
 }

@@ -3,6 +3,7 @@
 //! [`Engine`] is the facade. One event goes one way: feed, route, worker, call, commit. There is
 //! no loop that all modules share: each module's worker pulls from the feeds at its own pace.
 
+mod admin;
 mod command;
 mod delivery;
 mod difference;
@@ -18,13 +19,15 @@ mod parking;
 mod remembered;
 mod route;
 mod status;
+pub mod wire;
 mod worker;
 
+pub use admin::AdminError;
 pub use difference::Widening;
 pub use engine::{Engine, StartError, Stopped};
 pub use lifecycle::{Backoff, Phase};
 pub use load::check;
 pub use modules::Origin;
-pub use operate::{LoadRequest, OperateError, Unloaded};
+pub use operate::{LoadRequest, OperateError, Operator, Unloaded};
 pub use remembered::{RememberError, Remembered};
 pub use status::ModuleStatus;

@@ -3,14 +3,16 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use nexum_chain::{ChainError, Chains};
 use nexum_host::{Host, Loaded};
-use nexum_manifest::{Bundle, EngineFile, ModuleManifest};
+use nexum_manifest::{Bundle, EngineFile, ModuleManifest, Sha256};
 use nexum_store::{ModuleStore, StateDir};
-use nexum_types::ModuleName;
-use tokio::{sync::mpsc, task::JoinHandle};
+use nexum_types::{ModuleName, StateBackend as _};
+use serde::{Deserialize, Serialize};
+use tokio::{runtime, sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -21,6 +23,7 @@ use crate::{
     lifecycle::Backoff,
     route::Route,
     status::{ModuleStatus, StatusBoard},
+    wire::{ChainReport, EndpointReport, EngineReport, ModuleReport},
     worker::Worker,
 };
 
@@ -39,6 +42,9 @@ pub(crate) struct Core {
     pub(crate) state_dir: Arc<StateDir>,
     pub(crate) backoff: Backoff,
     pub(crate) modules: Modules,
+    /// Where the workers run.
+    pub(crate) runtime: runtime::Handle,
+    pub(crate) started: Instant,
 }
 
 /// The modules that run.
@@ -52,7 +58,8 @@ pub(crate) struct Modules {
 }
 
 /// Where it is written that a module is to run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// In the operator's file.
     Configured,
@@ -68,9 +75,19 @@ pub(crate) struct Handle {
     pub(crate) stop: CancellationToken,
     pub(crate) task: JoinHandle<Ended>,
     pub(crate) bundle: Bundle,
+    pub(crate) digest: Sha256,
     pub(crate) origin: Origin,
     /// Its state, while that is open.
     pub(crate) store: Open,
+}
+
+impl Handle {
+    fn report(&self) -> ModuleReport {
+        let version = self.bundle.manifest.version.clone();
+        let state_bytes = self.store.get().map(|store| store.used_bytes());
+        let identity = (version, self.digest.to_string());
+        ModuleReport::new(self.status.read(), identity, self.origin, state_bytes)
+    }
 }
 
 /// The state of a module as its worker has it open: for whoever wants to read it, too.
@@ -116,6 +133,7 @@ impl Core {
     ) -> Result<(), ChainError> {
         let name = bundle.name().clone();
         let manifest = &bundle.manifest;
+        let digest = loaded.digest();
         let Version {
             loaded,
             config,
@@ -152,13 +170,58 @@ impl Core {
             status,
             commands: sender,
             stop,
-            task: tokio::spawn(worker.run(store)),
+            task: self.runtime.spawn(worker.run(store)),
             bundle,
+            digest,
             origin,
             store: open,
         };
         self.modules.by_name().insert(name, handle);
         Ok(())
+    }
+
+    /// How the engine is.
+    pub(crate) fn report(&self) -> EngineReport {
+        let uptime = self.started.elapsed().as_millis();
+        EngineReport {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_ms: u64::try_from(uptime).unwrap_or(u64::MAX),
+            modules: self.module_reports(),
+            chains: self.chain_reports(),
+        }
+    }
+
+    /// How each module is, by name.
+    pub(crate) fn module_reports(&self) -> Vec<ModuleReport> {
+        let by_name = self.modules.by_name();
+        by_name.values().map(Handle::report).collect()
+    }
+
+    /// How one module is.
+    pub(crate) fn module_report(&self, name: &ModuleName) -> Option<ModuleReport> {
+        self.modules.by_name().get(name).map(Handle::report)
+    }
+
+    fn chain_reports(&self) -> Vec<ChainReport> {
+        let stats = self.chains.stats().into_iter();
+        let reports = stats.map(|stats| {
+            let feed = self.chains.feed_status(stats.chain);
+            let endpoints = stats.endpoints.into_iter().map(|node| EndpointReport {
+                endpoint: node.endpoint,
+                state: node.state.as_str().to_owned(),
+                head: node.head.map(|head| head.0),
+                lag: node.lag,
+                requests: node.requests,
+                errors: node.errors.values().sum(),
+            });
+            ChainReport {
+                chain_id: stats.chain.0,
+                head: feed.and_then(|feed| feed.head).map(|head| head.number.0),
+                endpoints: endpoints.collect(),
+            }
+        });
+        reports.collect()
     }
 
     /// What a worker needs of a manifest and its component.

@@ -12,16 +12,16 @@ use std::{
 use nexum_manifest::{Bundle, ManifestErrors};
 use nexum_store::{DeadLetter, ModuleStore, StoreError};
 use nexum_types::{BlockNumber, ChainId, Cursor, ModuleName, Source};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use toml::{Table, Value};
 
 use crate::{
     StartError,
     command::{Command, LetterOrder},
     difference::{self, Widening},
-    engine::{Engine, store_options},
+    engine::store_options,
     load,
-    modules::{Core, Origin},
+    modules::{Core, Handle, Origin},
     remembered::{self, BundlesError, Remembered},
     status::ModuleStatus,
 };
@@ -128,24 +128,32 @@ pub struct Unloaded {
     pub cut_off: bool,
 }
 
-impl Engine {
+/// Does what an operator asks. Clones stand for the same engine. Once that is stopped,
+/// everything is refused.
+#[derive(Debug, Clone)]
+pub struct Operator(pub(crate) Arc<Core>);
+
+impl Operator {
     /// Loads a module and lets it run, now and after each further start.
     pub async fn load(&self, request: LoadRequest) -> Result<ModuleStatus, OperateError> {
-        let core = Arc::clone(&self.core);
-        to_the_end(async move { core.load(request).await }).await
+        let core = Arc::clone(&self.0);
+        self.to_the_end(async move { core.load(request).await })
+            .await
     }
 
     /// Ends a module after its call in flight, and forgets it where it was loaded at run time. Its
     /// state stays.
     pub async fn unload(&self, name: &ModuleName) -> Result<Unloaded, OperateError> {
-        let (core, name) = (Arc::clone(&self.core), name.clone());
-        to_the_end(async move { core.unload(&name).await }).await
+        let (core, name) = (Arc::clone(&self.0), name.clone());
+        self.to_the_end(async move { core.unload(&name).await })
+            .await
     }
 
     /// Gives a module a fresh instance, whatever it was doing.
     pub async fn restart(&self, name: &ModuleName) -> Result<(), OperateError> {
-        let (core, name) = (Arc::clone(&self.core), name.clone());
-        to_the_end(async move { core.ask(&name, Command::Restart).await }).await
+        let (core, name) = (Arc::clone(&self.0), name.clone());
+        self.to_the_end(async move { core.ask(&name, Command::Restart).await })
+            .await
     }
 
     /// Puts a new version in the place of a module's running one, on the same state. `path`: the
@@ -157,8 +165,9 @@ impl Engine {
         path: Option<PathBuf>,
         accept: Option<String>,
     ) -> Result<ModuleStatus, OperateError> {
-        let (core, name) = (Arc::clone(&self.core), name.clone());
-        to_the_end(async move { core.upgrade(&name, path, accept).await }).await
+        let (core, name) = (Arc::clone(&self.0), name.clone());
+        self.to_the_end(async move { core.upgrade(&name, path, accept).await })
+            .await
     }
 
     /// The dead letters of a module, by number, oldest first.
@@ -166,7 +175,7 @@ impl Engine {
         &self,
         name: &ModuleName,
     ) -> Result<Vec<(u64, DeadLetter)>, OperateError> {
-        self.core.read(name, ModuleStore::letters).await
+        self.0.read(name, ModuleStore::letters).await
     }
 
     /// Lets a module have dead letters once more, or drops them; none named means all. Answers how
@@ -177,7 +186,7 @@ impl Engine {
         retry: bool,
         ids: Vec<u64>,
     ) -> Result<usize, OperateError> {
-        let (core, name) = (Arc::clone(&self.core), name.clone());
+        let (core, name) = (Arc::clone(&self.0), name.clone());
         let work = async move {
             let known = core.read(&name, ModuleStore::letters).await?;
             let known: BTreeSet<_> = known.iter().map(|(id, _)| *id).collect();
@@ -189,7 +198,7 @@ impl Engine {
             let answer = core.ask(&name, |done| Command::Letters(order, done));
             answer.await?.map_err(OperateError::Failed)
         };
-        to_the_end(work).await
+        self.to_the_end(work).await
     }
 
     /// Puts a module's cursors of a chain before a block. Answers where they were.
@@ -199,12 +208,12 @@ impl Engine {
         chain: ChainId,
         at: BlockNumber,
     ) -> Result<Vec<(Source, Cursor)>, OperateError> {
-        let (core, name) = (Arc::clone(&self.core), name.clone());
+        let (core, name) = (Arc::clone(&self.0), name.clone());
         let work = async move {
             let answer = core.ask(&name, |done| Command::Resync { chain, at, done });
             answer.await?.map_err(OperateError::Failed)
         };
-        to_the_end(work).await
+        self.to_the_end(work).await
     }
 
     /// Reads a module's state while it runs.
@@ -213,20 +222,31 @@ impl Engine {
         name: &ModuleName,
         look: impl FnOnce(&ModuleStore) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, OperateError> {
-        self.core.read(name, look).await
+        self.0.read(name, look).await
     }
 
     /// A copy of a module's state as it is now, in a file without a name: it is gone once it is
     /// closed.
     pub async fn backup(&self, name: &ModuleName) -> Result<File, OperateError> {
-        let (state_dir, named) = (Arc::clone(&self.core.state_dir), name.clone());
+        let (state_dir, named) = (Arc::clone(&self.0.state_dir), name.clone());
         let copy = move |store: &ModuleStore| state_dir.copy(store, &named);
-        self.core.read(name, copy).await
+        self.0.read(name, copy).await
+    }
+
+    /// Goes on to the end of an operation though nobody waits for it any more.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, OperateError>> + Send + 'static,
+    ) -> Result<T, OperateError> {
+        match self.0.runtime.spawn(work).await {
+            Ok(done) => done,
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Removes the state of a module that does not run.
     pub async fn purge(&self, name: &ModuleName) -> Result<(), OperateError> {
-        let core = Arc::clone(&self.core);
+        let core = Arc::clone(&self.0);
         let name = name.clone();
         let work = async move {
             let _turn = core.turn(&name)?;
@@ -237,7 +257,7 @@ impl Engine {
             let dir = Arc::clone(&core.state_dir);
             blocking(move || dir.remove_module(&name).map_err(OperateError::Store)).await
         };
-        to_the_end(work).await
+        self.to_the_end(work).await
     }
 }
 
@@ -281,8 +301,8 @@ impl Core {
 
     async fn unload(&self, name: &ModuleName) -> Result<Unloaded, OperateError> {
         let _turn = self.turn(name)?;
-        let handle = self.modules.by_name().remove(name);
-        let mut handle = handle.ok_or_else(|| self.no_such(name))?;
+        let removed = self.modules.by_name().remove(name);
+        let mut handle = removed.ok_or_else(|| self.no_such(name))?;
         if handle.origin == Origin::Loaded {
             let (remembered, name) = (self.remembered(), name.clone());
             // It is to be gone after a crash, too, so this comes first.
@@ -316,15 +336,10 @@ impl Core {
         accept: Option<String>,
     ) -> Result<ModuleStatus, OperateError> {
         let _turn = self.turn(name)?;
-        let (running, origin, commands) = {
-            let by_name = self.modules.by_name();
-            let handle = by_name.get(name).ok_or_else(|| self.no_such(name))?;
-            (
-                handle.bundle.clone(),
-                handle.origin,
-                handle.commands.clone(),
-            )
-        };
+        let (running, origin, commands) = self.of(name, |handle| {
+            let commands = handle.commands.clone();
+            (handle.bundle.clone(), handle.origin, commands)
+        })?;
         let remembered = self.remembered();
         let copied = match (origin, path) {
             (Origin::Configured, None) => {
@@ -353,7 +368,8 @@ impl Core {
         let loaded = self.loaded(&copied.bundle).await;
         let loaded = copied.kept_if(&remembered, loaded)?;
         let more = difference::between(&running.manifest, &copied.bundle.manifest);
-        let token = difference::token(&more, loaded.digest());
+        let digest = loaded.digest();
+        let token = difference::token(&more, digest);
         if !more.is_empty() && accept.as_ref() != Some(&token) {
             return copied.kept_if(&remembered, Err(OperateError::Widens { more, token }));
         }
@@ -377,6 +393,7 @@ impl Core {
         let Copied { bundle, entry, .. } = copied;
         if let Some(handle) = self.modules.by_name().get_mut(name) {
             handle.bundle = bundle;
+            handle.digest = digest;
         }
         if origin == Origin::Loaded {
             let keeping = name.clone();
@@ -400,7 +417,7 @@ impl Core {
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<T, OperateError> {
         let _turn = self.turn(name)?;
-        let commands = self.commands(name)?;
+        let commands = self.of(name, |handle| handle.commands.clone())?;
         let (done, answer) = oneshot::channel();
         let asked = async {
             commands.send(command(done)).await.ok()?;
@@ -418,11 +435,7 @@ impl Core {
         name: &ModuleName,
         look: impl FnOnce(&ModuleStore) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, OperateError> {
-        let store = {
-            let by_name = self.modules.by_name();
-            let handle = by_name.get(name).ok_or_else(|| self.no_such(name))?;
-            handle.store.get()
-        };
+        let store = self.of(name, |handle| handle.store.get())?;
         let store = store.ok_or_else(|| {
             OperateError::Failed(format!(
                 "the state of module {name} cannot be opened at the moment; its last error says why"
@@ -431,16 +444,14 @@ impl Core {
         blocking(move || look(&store).map_err(OperateError::Store)).await
     }
 
-    fn commands(&self, name: &ModuleName) -> Result<mpsc::Sender<Command>, OperateError> {
-        let by_name = self.modules.by_name();
-        let handle = by_name.get(name).ok_or_else(|| self.no_such(name))?;
-        Ok(handle.commands.clone())
+    /// What `look` finds of a module that runs.
+    fn of<T>(&self, name: &ModuleName, look: impl FnOnce(&Handle) -> T) -> Result<T, OperateError> {
+        let found = self.modules.by_name().get(name).map(look);
+        found.ok_or_else(|| self.no_such(name))
     }
 
     fn status_of(&self, name: &ModuleName) -> Result<ModuleStatus, OperateError> {
-        let by_name = self.modules.by_name();
-        let handle = by_name.get(name).ok_or(OperateError::Stopping)?;
-        Ok(handle.status.read())
+        self.of(name, |handle| handle.status.read())
     }
 
     fn remembered(&self) -> Remembered {
@@ -457,7 +468,7 @@ impl Core {
             .ok_or_else(|| OperateError::Busy(name.clone()))
     }
 
-    fn no_such(&self, name: &ModuleName) -> OperateError {
+    pub(crate) fn no_such(&self, name: &ModuleName) -> OperateError {
         OperateError::NoSuchModule {
             name: name.clone(),
             known: self.modules.names(),
@@ -553,16 +564,6 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OperateError> + Send + 'static,
 ) -> Result<T, OperateError> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(failed(error)),
-    }
-}
-
-/// Goes on to the end of an operation though nobody waits for it any more.
-async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T, OperateError>> + Send + 'static,
-) -> Result<T, OperateError> {
-    match tokio::spawn(work).await {
         Ok(done) => done,
         Err(error) => Err(failed(error)),
     }

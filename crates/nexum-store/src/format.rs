@@ -19,6 +19,7 @@ use crate::{
     error::Fault,
     history::{Pending, Row},
     letters::{self, Shelf},
+    module_store::Page,
 };
 
 /// The version of the format that this crate writes, and the newest that it reads.
@@ -161,6 +162,30 @@ pub(crate) fn apply(
     }
     transaction.commit()?;
     Ok(after)
+}
+
+/// Some of the module's entries, and how many more there are.
+pub(crate) fn entries(
+    db: &Database,
+    prefix: &str,
+    limit: u64,
+    most_bytes: usize,
+) -> Result<Page, Fault> {
+    let table = db.begin_read()?.open_table(STATE)?;
+    let (mut entries, mut more, mut bytes) = (Vec::new(), 0, 0);
+    for row in table.range(prefix..)? {
+        let (key, value) = row?;
+        if !key.value().starts_with(prefix) {
+            break;
+        }
+        bytes += value.value().len();
+        if entries.len() as u64 >= limit || bytes > most_bytes {
+            more += 1;
+        } else {
+            entries.push((key.value().to_owned(), value.value().to_vec()));
+        }
+    }
+    Ok((entries, more))
 }
 
 /// Copies every table of `from`, at one moment, into the empty `to`, durably.

@@ -54,6 +54,9 @@ impl Default for StoreOptions {
     }
 }
 
+/// Some entries of a state, and how many more there are.
+pub type Page = (Vec<(String, Vec<u8>)>, u64);
+
 /// What a commit did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committed {
@@ -254,6 +257,16 @@ impl ModuleStore {
             format::copy(&self.0.db, &copy)?;
             copy.compact()?;
             Ok(())
+        })
+    }
+
+    /// The committed entries whose keys begin with `prefix`, in the order of their keys: at most
+    /// `limit`, and of their values at most `most_bytes`; and how many more there are. Reads from
+    /// the disk.
+    pub fn entries(&self, prefix: &str, limit: u64, most_bytes: usize) -> Result<Page, StoreError> {
+        self.check_running()?;
+        guarded(&self.0.path, || {
+            format::entries(&self.0.db, prefix, limit, most_bytes)
         })
     }
 

@@ -30,7 +30,7 @@ fn handled(world: &World, blocks: impl Iterator<Item = u64>) {
 
 /// The numbers and the blocks of a module's dead letters.
 async fn letters(engine: &Running, module: &str) -> Vec<(u64, u64)> {
-    let letters = engine.engine.dead_letters(&name(module)).await.unwrap();
+    let letters = engine.operator().dead_letters(&name(module)).await.unwrap();
     let block = |event: &Event| event.block_ref().unwrap().number.0;
     letters
         .iter()
@@ -59,12 +59,12 @@ async fn a_module_that_fails_too_often_is_dead_and_its_event_waits_for_it() {
     engine.delivered("tally", 10).await;
 
     // Another attempt, as asked, ends the same way; a version that can do it goes on.
-    engine.engine.restart(&name("poison")).await.unwrap();
+    engine.operator().restart(&name("poison")).await.unwrap();
     engine.failed("poison", 6).await;
     engine.is("poison", Phase::Dead).await;
     world.bundle(&Module::fixture("poison").config("every = 0"), "poison");
     engine
-        .engine
+        .operator()
         .upgrade(&name("poison"), None, None)
         .await
         .unwrap();
@@ -83,7 +83,11 @@ async fn an_event_that_fails_too_often_is_parked_and_the_next_one_comes() {
     let status = engine.status("poison");
     assert_eq!((status.parked, status.letters, status.failed), (3, 3, 6));
     assert_eq!(letters(&engine, "poison").await, [(0, 3), (1, 6), (2, 9)]);
-    let parked = engine.engine.dead_letters(&name("poison")).await.unwrap();
+    let parked = engine
+        .operator()
+        .dead_letters(&name("poison"))
+        .await
+        .unwrap();
     let (_, first) = &parked[0];
     assert_eq!((first.attempts, first.retry), (2, false));
     assert!(first.error.contains("trapped"), "{}", first.error);
@@ -103,14 +107,14 @@ async fn an_event_that_fails_too_often_is_parked_and_the_next_one_comes() {
 
     // One is given once more, and fails again; the module is none the worse for it.
     let ordered = engine
-        .engine
+        .operator()
         .order_letters(&name("poison"), true, vec![1])
         .await;
     assert_eq!(ordered.unwrap(), 1);
     let poison = name("poison");
     let again = tokio::time::timeout(DEADLINE, async {
         loop {
-            let letters = engine.engine.dead_letters(&poison).await.unwrap();
+            let letters = engine.operator().dead_letters(&poison).await.unwrap();
             if !letters[1].1.retry {
                 return letters;
             }
@@ -122,18 +126,18 @@ async fn an_event_that_fails_too_often_is_parked_and_the_next_one_comes() {
 
     // One is dropped; the others are handled by a version that can.
     let dropped = engine
-        .engine
+        .operator()
         .order_letters(&name("poison"), false, vec![0])
         .await;
     assert_eq!(dropped.unwrap(), 1);
     world.bundle(&Module::fixture("poison").config("every = 0"), "poison");
     engine
-        .engine
+        .operator()
         .upgrade(&name("poison"), None, None)
         .await
         .unwrap();
     let ordered = engine
-        .engine
+        .operator()
         .order_letters(&name("poison"), true, vec![])
         .await;
     assert_eq!(ordered.unwrap(), 2);
@@ -141,7 +145,7 @@ async fn an_event_that_fails_too_often_is_parked_and_the_next_one_comes() {
         .until("poison", "no letter is left", |status| status.letters == 0)
         .await;
     match engine
-        .engine
+        .operator()
         .order_letters(&name("poison"), true, vec![1])
         .await
     {
@@ -158,7 +162,7 @@ async fn letters_that_are_marked_while_no_engine_runs_are_given_at_the_start() {
     let engine = world.start().await;
     engine.reaches("poison", 10).await;
     engine
-        .engine
+        .operator()
         .order_letters(&name("poison"), true, vec![])
         .await
         .unwrap();
@@ -168,7 +172,7 @@ async fn letters_that_are_marked_while_no_engine_runs_are_given_at_the_start() {
     world.bundle(&Module::fixture("poison").config("every = 0"), "poison");
     let engine = world.start().await;
     let ordered = engine
-        .engine
+        .operator()
         .order_letters(&name("poison"), true, vec![])
         .await;
     ordered.unwrap();
@@ -222,7 +226,7 @@ async fn logs_that_are_parked_are_neither_in_the_fold_nor_taken_back_from_it() {
         let healthy = fold().logs(subscription).restarted(PARKS);
         world.bundle(&healthy, "log-fold");
         let name = name("log-fold");
-        engine.engine.upgrade(&name, None, None).await.unwrap();
+        engine.operator().upgrade(&name, None, None).await.unwrap();
         engine.stop().await;
         world
             .state("log-fold")
@@ -246,12 +250,12 @@ async fn a_parked_log_that_was_given_once_more_is_taken_back_with_its_block() {
     assert_eq!(letters(&engine, "log-fold").await, [(0, 3)]);
     world.bundle(&unordered, "log-fold");
     engine
-        .engine
+        .operator()
         .upgrade(&name("log-fold"), None, None)
         .await
         .unwrap();
     engine
-        .engine
+        .operator()
         .order_letters(&name("log-fold"), true, vec![0])
         .await
         .unwrap();
@@ -299,11 +303,11 @@ async fn a_module_with_as_many_letters_as_it_may_have_is_dead() {
 
     // With room for one, one more is parked.
     let dropped = engine
-        .engine
+        .operator()
         .order_letters(&name("poison"), false, vec![7])
         .await;
     dropped.unwrap();
-    engine.engine.restart(&name("poison")).await.unwrap();
+    engine.operator().restart(&name("poison")).await.unwrap();
     engine
         .until("poison", "one more is parked", |status| {
             status.parked == MAX_LETTERS as u64 + 1 && status.phase == Phase::Dead

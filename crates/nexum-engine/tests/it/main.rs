@@ -9,6 +9,7 @@
     reason = "a helper that fails fails its test"
 )]
 
+mod admin;
 mod burst;
 mod coverage;
 mod delivery;

@@ -24,10 +24,14 @@ async fn what_was_loaded_runs_again_after_a_restart_until_it_is_unloaded() {
     let world = World::over(&server, Via::Ws).module(Module::fixture("counter"));
     let bundle = world.bundle(&Module::fixture("tally"), "elsewhere");
     let engine = world.start().await;
-    let loaded = engine.engine.load(request(bundle.clone())).await.unwrap();
+    let loaded = engine
+        .operator()
+        .load(request(bundle.clone()))
+        .await
+        .unwrap();
     assert_eq!(loaded.name.as_str(), "tally");
     engine.delivered("tally", 5).await;
-    match engine.engine.load(request(bundle.clone())).await {
+    match engine.operator().load(request(bundle.clone())).await {
         Err(OperateError::Exists {
             origin: Origin::Loaded,
             ..
@@ -38,7 +42,7 @@ async fn what_was_loaded_runs_again_after_a_restart_until_it_is_unloaded() {
         name: Some(name("counter")),
         ..request(bundle.clone())
     };
-    match engine.engine.load(renamed).await {
+    match engine.operator().load(renamed).await {
         Err(OperateError::Exists {
             origin: Origin::Configured,
             ..
@@ -52,15 +56,15 @@ async fn what_was_loaded_runs_again_after_a_restart_until_it_is_unloaded() {
     let engine = world.start().await;
     server.chain().mine(2);
     engine.reaches("tally", 7).await;
-    let unloaded = engine.engine.unload(&name("tally")).await.unwrap();
+    let unloaded = engine.operator().unload(&name("tally")).await.unwrap();
     assert!(!unloaded.comes_back && !unloaded.cut_off);
-    match engine.engine.unload(&name("tally")).await {
+    match engine.operator().unload(&name("tally")).await {
         Err(OperateError::NoSuchModule { known, .. }) => assert_eq!(known, [name("counter")]),
         other => panic!("{other:?}"),
     }
     assert!(
         engine
-            .engine
+            .operator()
             .unload(&name("counter"))
             .await
             .unwrap()
@@ -83,7 +87,7 @@ async fn a_name_that_is_configured_and_was_loaded_refuses_the_start() {
     let world = World::over(&server, Via::Ws);
     let bundle = world.bundle(&Module::fixture("tally"), "tally");
     let engine = world.start().await;
-    engine.engine.load(request(bundle)).await.unwrap();
+    engine.operator().load(request(bundle)).await.unwrap();
     engine.stop().await;
 
     let world = world.module(Module::fixture("tally"));
@@ -111,7 +115,7 @@ async fn a_bundle_that_is_refused_leaves_nothing() {
     let broken = world.bundle(&Module::fixture("tally"), "broken");
     fs::write(broken.join("module.wasm"), "no wasm").unwrap();
     let engine = world.start().await;
-    match engine.engine.load(request(broken)).await {
+    match engine.operator().load(request(broken)).await {
         Err(OperateError::Refused(errors)) => {
             let message = errors.problems().next().unwrap().message().to_owned();
             assert!(message.contains("no WebAssembly"), "{message}");
@@ -119,7 +123,7 @@ async fn a_bundle_that_is_refused_leaves_nothing() {
         other => panic!("{other:?}"),
     }
     let nowhere = request(world.state_dir().join("nowhere"));
-    match engine.engine.load(nowhere).await {
+    match engine.operator().load(nowhere).await {
         Err(OperateError::Refused(_)) => {}
         other => panic!("{other:?}"),
     }
@@ -149,7 +153,11 @@ async fn a_hundred_upgrades_lose_no_event_and_double_none() {
     for n in 0..100 {
         let fails = n % 2 == 1;
         world.bundle(&if fails { bad() } else { good() }, "counter");
-        match engine.engine.upgrade(&name("counter"), None, None).await {
+        match engine
+            .operator()
+            .upgrade(&name("counter"), None, None)
+            .await
+        {
             Ok(status) if !fails => assert_eq!(status.phase, Phase::Run),
             Err(OperateError::Failed(why)) if fails => {
                 assert!(why.contains("the old version goes on"), "{why}");
@@ -187,7 +195,7 @@ async fn an_upgrade_that_asks_for_more_is_refused_until_that_is_accepted() {
         ]);
     world.bundle(&wider, "counter");
     let counter = name("counter");
-    let upgrade = |accept| engine.engine.upgrade(&counter, None, accept);
+    let upgrade = |accept| engine.operator().upgrade(&counter, None, accept);
     let token = match upgrade(None).await {
         Err(OperateError::Widens { more, token }) => {
             let more: Vec<_> = more.iter().map(ToString::to_string).collect();
@@ -235,8 +243,8 @@ async fn of_two_operations_at_once_on_a_module_one_is_told_to_wait() {
     let engine = world.start().await;
     let name = name("slow");
     let (first, second) = tokio::join!(
-        engine.engine.upgrade(&name, None, None),
-        engine.engine.upgrade(&name, None, None),
+        engine.operator().upgrade(&name, None, None),
+        engine.operator().upgrade(&name, None, None),
     );
     let outcomes = [first, second];
     let busy = outcomes
@@ -255,7 +263,7 @@ async fn a_module_is_put_before_a_block_while_it_runs() {
     engine.delivered("tally", 6).await;
     let at = BlockNumber(4);
     let before = engine
-        .engine
+        .operator()
         .resync(&name("tally"), ChainId(CHAIN), at)
         .await
         .unwrap();
@@ -276,7 +284,7 @@ async fn a_copy_of_a_running_modules_state_is_whole() {
         World::over(&server, Via::Ws).module(Module::fixture("counter").flushed_every("1h"));
     let engine = world.start().await;
     engine.delivered("counter", 40).await;
-    let mut file = engine.engine.backup(&name("counter")).await.unwrap();
+    let mut file = engine.operator().backup(&name("counter")).await.unwrap();
     // The engine goes on, and the copy stays what it was.
     server.chain().mine(5);
     engine.delivered("counter", 45).await;
@@ -308,14 +316,14 @@ async fn a_state_is_removed_only_while_its_module_does_not_run() {
     let world = World::over(&server, Via::Ws).module(Module::fixture("tally"));
     let engine = world.start().await;
     engine.delivered("tally", 3).await;
-    match engine.engine.purge(&name("tally")).await {
+    match engine.operator().purge(&name("tally")).await {
         Err(OperateError::Unfit(why)) => assert!(why.contains("unload it first"), "{why}"),
         other => panic!("{other:?}"),
     }
-    engine.engine.unload(&name("tally")).await.unwrap();
-    engine.engine.purge(&name("tally")).await.unwrap();
+    engine.operator().unload(&name("tally")).await.unwrap();
+    engine.operator().purge(&name("tally")).await.unwrap();
     assert!(matches!(
-        engine.engine.purge(&name("tally")).await,
+        engine.operator().purge(&name("tally")).await,
         Err(OperateError::Store(_))
     ));
     engine.stop().await;

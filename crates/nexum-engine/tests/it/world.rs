@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use nexum_engine::{Backoff, Engine, ModuleStatus, Phase, StartError, Stopped};
+use nexum_engine::{Backoff, Engine, ModuleStatus, Operator, Phase, StartError, Stopped};
 use nexum_host::{Host, SystemClock};
 use nexum_manifest::{Setup, Start};
 use nexum_store::{StateDir, StoreError};
@@ -370,6 +370,10 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    pub(crate) fn operator(&self) -> &Operator {
+        self.engine.operator()
+    }
+
     pub(crate) fn status(&self, module: &str) -> ModuleStatus {
         of(self.engine.status(), module)
     }

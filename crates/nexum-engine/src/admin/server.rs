@@ -1,0 +1,128 @@
+//! The socket and its connections.
+
+use std::{
+    fs, io,
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use axum::Router;
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::routes;
+use crate::{modules::Core, wire};
+
+/// Connections at the same time.
+const MAX_CONNECTIONS: usize = 32;
+/// The longest head of a request, in bytes.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// How long a client may take to send the head of a request, and how long a connection may idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// The pause after a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why the admin API is not served.
+#[derive(Debug, thiserror::Error)]
+#[error("the admin socket {} cannot be made", path.display())]
+pub struct AdminError {
+    /// The socket.
+    pub path: PathBuf,
+    /// The system's error.
+    pub source: io::Error,
+}
+
+/// The API at work. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct AdminServer {
+    path: PathBuf,
+    stop: CancellationToken,
+}
+
+impl AdminServer {
+    /// Serves `core` on the socket in its `state_dir`, which is locked: a socket that is there is
+    /// left over from an engine that did not end in order.
+    pub(crate) fn start(core: &Arc<Core>) -> Result<Self, AdminError> {
+        let path = core.state_dir.path().join(wire::SOCKET);
+        let listener = bind(&path).map_err(|source| AdminError {
+            path: path.clone(),
+            source,
+        })?;
+        let stop = CancellationToken::new();
+        let router = routes::router(Arc::downgrade(core));
+        tokio::spawn(
+            stop.clone()
+                .run_until_cancelled_owned(accept(listener, router)),
+        );
+        Ok(Self { path, stop })
+    }
+}
+
+impl Drop for AdminServer {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        // Whoever comes now is told by its absence that no engine is there.
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(%error, "the admin socket was left behind");
+        }
+    }
+}
+
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => fs::remove_file(path)?,
+        Ok(_) => {
+            return Err(io::Error::other(
+                "something that is no socket is in its place",
+            ));
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    // Nobody else gets in before its mode is set: the folder is the user's own, 0700.
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+async fn accept(listener: UnixListener, router: Router) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Without a place it is closed at once.
+                if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+                    tokio::spawn(answer(stream, router.clone(), place));
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "an admin connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn answer(stream: UnixStream, router: Router, _place: OwnedSemaphorePermit) {
+    let service = service_fn(move |request: Request<Incoming>| router.clone().oneshot(request));
+    let ended = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = ended {
+        tracing::debug!(%error, "an admin connection ended early");
+    }
+}
+
+/// The engine, while it is there.
+pub(super) type Served = Weak<Core>;

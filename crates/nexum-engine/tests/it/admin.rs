@@ -1,0 +1,375 @@
+//! The admin API on its socket: what it answers, and what it does with those who misuse it.
+
+use std::{io, os::unix::fs::PermissionsExt as _, path::Path};
+
+use futures::future::Either;
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::UnixStream,
+};
+
+use crate::{
+    log,
+    world::{DEADLINE, Module, Via, World, server},
+};
+
+/// What came back: the status, and the body.
+async fn ask(socket: &Path, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let (status, body) = ask_for_bytes(socket, method, path, body).await;
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+async fn ask_for_bytes(socket: &Path, method: &str, path: &str, body: &str) -> (u16, Vec<u8>) {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: nexum\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut answer));
+    match read.await.unwrap() {
+        // What was not read of a request that is too long.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
+        read => drop(read.unwrap()),
+    }
+    let head = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap();
+    let text = std::str::from_utf8(&answer[..head]).unwrap();
+    let status = text.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer.split_off(head + 4))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_sees_the_modules_and_works_on_them() {
+    let server = server(6).await;
+    let parks = "max_consecutive_failures = 1\non_failure = \"dead-letter\"";
+    let world = World::over(&server, Via::Ws)
+        .impatient()
+        .module(Module::fixture("tally"))
+        .module(Module::fixture("poison").restarted(parks));
+    let engine = world.start().await;
+    engine.delivered("tally", 6).await;
+    engine.reaches("poison", 6).await;
+    let socket = world.state_dir().join("admin.sock");
+    let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let (status, report) = ask(&socket, "GET", "/v1/engine", "").await;
+    assert_eq!(status, 200);
+    assert_eq!(report["pid"], std::process::id());
+    assert_eq!(report["chains"][0]["head"], 6);
+    assert_eq!(report["chains"][0]["endpoints"][0]["state"], "well");
+    let (status, modules) = ask(&socket, "GET", "/v1/modules", "").await;
+    assert_eq!(status, 200);
+    let poison = &modules[0];
+    assert_eq!(
+        (&poison["name"], &poison["phase"]),
+        (&json!("poison"), &json!("run"))
+    );
+    assert_eq!(
+        (&poison["dead_letters"], &poison["parked"]),
+        (&json!(2), &json!(2))
+    );
+    assert_eq!(poison["cursors"][0]["block"], 6);
+    let (_, tally) = ask(&socket, "GET", "/v1/modules/tally", "").await;
+    assert_eq!(tally, modules[1]);
+    assert_eq!(
+        (&tally["delivered"], &tally["origin"]),
+        (&json!(6), &json!("configured"))
+    );
+    assert!(tally["state_bytes"].as_u64().unwrap() > 0);
+
+    let (_, state) = ask(
+        &socket,
+        "GET",
+        "/v1/modules/tally/state?prefix=co&limit=1",
+        "",
+    )
+    .await;
+    assert_eq!(
+        state["entries"],
+        json!([{ "key": "count", "value": "0x0600000000000000" }])
+    );
+
+    let letters = "/v1/modules/poison/dead-letters";
+    let (_, list) = ask(&socket, "GET", letters, "").await;
+    assert_eq!((&list[1]["id"], &list[1]["block"]), (&json!(1), &json!(6)));
+    let (_, one) = ask(&socket, "GET", &format!("{letters}/1"), "").await;
+    assert_eq!(one["event"]["Block"]["number"], 6);
+    let (status, none) = ask(&socket, "GET", &format!("{letters}/9"), "").await;
+    assert_eq!((status, &none["code"]), (404, &json!("not-found")));
+    let both = ask(
+        &socket,
+        "POST",
+        &format!("{letters}/drop"),
+        r#"{"ids":[0],"all":true}"#,
+    )
+    .await;
+    assert_eq!((both.0, &both.1["code"]), (400, &json!("bad-request")));
+    let (status, dropped) = ask(
+        &socket,
+        "POST",
+        &format!("{letters}/drop"),
+        r#"{"ids":[0]}"#,
+    )
+    .await;
+    assert_eq!((status, dropped), (200, json!({ "letters": 1 })));
+
+    let resync = "/v1/modules/tally/resync";
+    let (_, shown) = ask(&socket, "POST", resync, r#"{"chain_id":31337,"at":5}"#).await;
+    assert_eq!(
+        (&shown["done"], &shown["before"][0]["block"]),
+        (&json!(false), &json!(6))
+    );
+    let body = r#"{"chain_id":31337,"at":5,"confirm":true}"#;
+    let (_, done) = ask(&socket, "POST", resync, body).await;
+    assert_eq!(done["done"], true);
+    engine.delivered("tally", 8).await;
+
+    let (status, _) = ask(&socket, "POST", "/v1/modules/tally/restart", "").await;
+    assert_eq!(status, 200);
+    let (status, backup) = ask_for_bytes(&socket, "GET", "/v1/modules/tally/backup", "").await;
+    assert_eq!((status, &backup[..4]), (200, &b"redb"[..]));
+    let (status, unloaded) = ask(&socket, "DELETE", "/v1/modules/tally", "").await;
+    assert_eq!((status, &unloaded["comes_back"]), (200, &json!(true)));
+    let purge = |confirm: &str| json!({ "confirm": confirm }).to_string();
+    let state = "/v1/modules/tally/state";
+    assert_eq!(ask(&socket, "DELETE", state, &purge("poison")).await.0, 400);
+    assert_eq!(ask(&socket, "DELETE", state, &purge("tally")).await.0, 200);
+    assert_eq!(ask(&socket, "DELETE", state, &purge("tally")).await.0, 404);
+    engine.stop().await;
+    assert!(!socket.exists(), "nobody listens there any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_is_told_and_changes_nothing() {
+    let server = server(2).await;
+    let world = World::over(&server, Via::Ws).module(Module::fixture("tally"));
+    let engine = world.start().await;
+    engine.delivered("tally", 2).await;
+    let socket = world.state_dir().join("admin.sock");
+    let deep = "[".repeat(100_000);
+    let long = format!("{{\"path\":\"/{}\"}}", "x".repeat(300 * 1024));
+    let nowhere = r#"{"path":"/nowhere"}"#;
+    for (method, path, body, status, code, says) in [
+        ("POST", "/v1/modules", "{", 400, "bad-request", "EOF"),
+        (
+            "POST",
+            "/v1/modules",
+            "\u{0}",
+            400,
+            "bad-request",
+            "expected value",
+        ),
+        ("POST", "/v1/modules", "[]", 400, "bad-request", "invalid"),
+        (
+            "POST",
+            "/v1/modules",
+            deep.as_str(),
+            400,
+            "bad-request",
+            "the body",
+        ),
+        (
+            "POST",
+            "/v1/modules",
+            r#"{"path":"/x","nmae":"y"}"#,
+            400,
+            "bad-request",
+            "unknown field",
+        ),
+        (
+            "POST",
+            "/v1/modules",
+            r#"{"path":"x"}"#,
+            400,
+            "bad-request",
+            "absolute",
+        ),
+        (
+            "POST",
+            "/v1/modules",
+            long.as_str(),
+            413,
+            "too-large",
+            "262144",
+        ),
+        ("POST", "/v1/modules", nowhere, 422, "refused", "no bundle"),
+        (
+            "POST",
+            "/v1/modules/tally/upgrade",
+            nowhere,
+            400,
+            "bad-request",
+            "engine's file",
+        ),
+        (
+            "POST",
+            "/v1/modules/nobody/upgrade",
+            "{}",
+            404,
+            "not-found",
+            "there are tally",
+        ),
+        (
+            "POST",
+            "/v1/modules/nobody/restart",
+            "",
+            404,
+            "not-found",
+            "there are tally",
+        ),
+        (
+            "POST",
+            "/v1/modules/..%2Ftally/restart",
+            "",
+            400,
+            "bad-request",
+            "name",
+        ),
+        (
+            "DELETE",
+            "/v1/modules/nobody",
+            "",
+            404,
+            "not-found",
+            "there are tally",
+        ),
+        (
+            "GET",
+            "/v1/modules/nobody/backup",
+            "",
+            404,
+            "not-found",
+            "there are tally",
+        ),
+        (
+            "GET",
+            "/v1/modules/tally/state?limits=3",
+            "",
+            400,
+            "bad-request",
+            "unknown key",
+        ),
+        (
+            "GET",
+            "/v1/modules/tally/dead-letters/x",
+            "",
+            400,
+            "bad-request",
+            "integer",
+        ),
+        (
+            "POST",
+            "/v1/modules/tally/resync",
+            r#"{"chain_id":5,"at":1}"#,
+            404,
+            "not-found",
+            "no cursor",
+        ),
+        (
+            "POST",
+            "/v1/modules/tally/resync",
+            r#"{"chain_id":-5,"at":1}"#,
+            400,
+            "bad-request",
+            "integer",
+        ),
+        (
+            "PUT",
+            "/v1/modules",
+            "",
+            405,
+            "method-not-allowed",
+            "method",
+        ),
+        ("GET", "/v2/modules", "", 404, "not-found", "/v2/modules"),
+    ] {
+        let (found, fault) = ask(&socket, method, path, body).await;
+        let what = format!("{method} {path}: {fault}");
+        assert_eq!((found, &fault["code"]), (status, &json!(code)), "{what}");
+        let message = fault["message"].as_str().unwrap();
+        assert!(message.contains(says), "{what}");
+    }
+    server.chain().mine(1);
+    engine.delivered("tally", 3).await;
+    engine.stop().await;
+    world.state("tally").assert_tallied(1..=3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_stall_hold_nobody_up() {
+    let server = server(2).await;
+    let world = World::over(&server, Via::Ws).module(Module::fixture("tally"));
+    let engine = world.start().await;
+    let socket = world.state_dir().join("admin.sock");
+    let mut stalled = Vec::new();
+    for n in 0..20 {
+        let mut stream = UnixStream::connect(&socket).await.unwrap();
+        // Half of them have sent a head, and owe its body.
+        let text = if n % 2 == 0 {
+            "POST /v1/mod"
+        } else {
+            "POST /v1/modules HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{"
+        };
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stalled.push(stream);
+    }
+    let (status, _) = ask(&socket, "GET", "/v1/modules", "").await;
+    assert_eq!(status, 200);
+    // They lose their connections.
+    for mut stream in stalled {
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut answer)).await;
+        read.unwrap().unwrap();
+        let text = String::from_utf8(answer).unwrap();
+        assert!(text.is_empty() || text.contains("408"), "{text}");
+    }
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_under_way_when_the_engine_stops_is_told_so() {
+    log::keep();
+    let server = server(1).await;
+    let sleeper = Module::fixture("slow")
+        .named("admin-sleeper")
+        .config("millis = 600_000")
+        .limited("max_event_duration = \"20m\"");
+    let world = World::over(&server, Via::Ws).grace("10ms").module(sleeper);
+    let engine = world.start().await;
+    log::says("admin-sleeper", "sleeping").await;
+    let socket = world.state_dir().join("admin.sock");
+    let restart = || {
+        let socket = socket.clone();
+        tokio::spawn(async move {
+            let mut stream = UnixStream::connect(&socket).await.unwrap();
+            let request = "POST /v1/modules/admin-sleeper/restart HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            // Either it is told, or its connection ends with the engine's.
+            let read = stream.read_to_string(&mut answer);
+            let _ = tokio::time::timeout(DEADLINE, read).await.unwrap();
+            answer
+        })
+    };
+    // One waits for the call in flight, and the other is told to come back.
+    let (first, second) = (restart(), restart());
+    let (refused, waiting) = match futures::future::select(first, second).await {
+        Either::Left((refused, waiting)) | Either::Right((refused, waiting)) => (refused, waiting),
+    };
+    let refused = refused.unwrap();
+    assert!(
+        refused.contains("409") && refused.contains("conflict"),
+        "{refused}"
+    );
+
+    engine.stop_in_grace().await;
+    let answer = waiting.await.unwrap();
+    assert!(answer.is_empty() || answer.contains("503"), "{answer}");
+    assert!(!socket.exists());
+}
