@@ -264,7 +264,15 @@ fn path_of(entry: &Table) -> Option<PathBuf> {
 fn read_text(path: &Path) -> Result<Option<String>, RememberError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // Whatever stands in the way of the `state_dir` is told when that is opened.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(io_error("read", path)(error)),
     }
 }

@@ -124,6 +124,31 @@ impl EngineFile {
         }
     }
 
+    /// The `state_dir` alone, for who works on it or on the engine that runs there: the rest of
+    /// the file is not looked at, and no secret is asked for.
+    ///
+    /// # Errors
+    /// That the file cannot be read or names no `state_dir`, with every problem of the file then.
+    pub fn state_dir(path: &Path) -> Result<PathBuf, ManifestErrors> {
+        let text = file::read(path)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let Parsed { raw, decoder } = file::parse::<RawEngineFile>(&text);
+        let named = raw
+            .as_ref()
+            .and_then(|raw| raw.engine.as_ref()?.state_dir.clone());
+        if let Some(state_dir) = named {
+            return Ok(folder.join(state_dir));
+        }
+        let words = decode::words(&RawEngineFile::schema());
+        let shown = Shown::Only {
+            words: &words,
+            values: &decoder.shown,
+        };
+        let source = Source::new(path, text, &shown);
+        let problems = file::problems(&source, decoder.found);
+        Err(ManifestErrors::new(problems).unwrap_or_else(|| file::unexplained(&source).into()))
+    }
+
     /// The settings.
     #[must_use]
     pub fn config(&self) -> &EngineConfig {

@@ -114,6 +114,46 @@ impl StateDir {
         }
     }
 
+    /// Puts the copy at `from` in the place of a module's state, once it has proven to be one.
+    /// Nothing may have the state open. Answers how many bytes it has.
+    ///
+    /// # Errors
+    /// [`StoreError::StateExists`] where there is a state, unless it is to be replaced. What was
+    /// there stays as it was wherever this fails.
+    pub fn restore(
+        &self,
+        name: &ModuleName,
+        from: &Path,
+        replace: bool,
+    ) -> Result<u64, StoreError> {
+        let path = module_path(&self.path, name);
+        if !replace && path.exists() {
+            let name = name.clone();
+            return Err(StoreError::StateExists { name, path });
+        }
+        let unnamed = path.with_extension("redb.new");
+        let mut to = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unnamed)
+            .map_err(|error| StoreError::io("make", &unnamed, error))?;
+        let mut copy = File::open(from).map_err(|error| StoreError::io("read", from, error))?;
+        let bytes = io::copy(&mut copy, &mut to)
+            .and_then(|bytes| to.sync_all().map(|()| bytes))
+            .map_err(|error| StoreError::io("write", &unnamed, error))?;
+        let proven = crate::inspect::prove(&unnamed, from);
+        if proven.is_err() {
+            // It would only be in the way; the copy itself stays.
+            let _ = fs::remove_file(&unnamed);
+        }
+        proven?;
+        fs::rename(&unnamed, &path).map_err(|error| StoreError::io("make", &path, error))?;
+        sync_dir(&self.path.join(MODULES_DIR))?;
+        Ok(bytes)
+    }
+
     /// A copy of a module's state as it is now, pending cursors included, in a file without a
     /// name: the system frees it once it is closed. It stands at its beginning.
     pub fn copy(&self, store: &ModuleStore, name: &ModuleName) -> Result<File, StoreError> {

@@ -112,6 +112,14 @@ pub enum StoreError {
         /// Where its state would be.
         path: PathBuf,
     },
+    /// The module has a state, which is not to be replaced.
+    #[error("module {name} has a state, {}; with --yes it is replaced", path.display())]
+    StateExists {
+        /// The module.
+        name: ModuleName,
+        /// Its state.
+        path: PathBuf,
+    },
     /// No further event can be parked.
     #[error(
         "the dead letters in {} are as many as a module may have ({MAX_LETTERS}, or {MAX_LETTERS_BYTES} bytes); retry or drop some with `nexum module dead-letters`",

@@ -66,6 +66,34 @@ pub fn inspect(state_dir: &Path, name: &ModuleName) -> Result<Inspection, StoreE
     })
 }
 
+/// That the file at `path` is a module's state, whole and of a known format, every entry of it
+/// readable. `named` is what errors call it.
+pub(crate) fn prove(path: &Path, named: &Path) -> Result<(), StoreError> {
+    let file = File::open(path).map_err(|error| StoreError::io("open", path, error))?;
+    let backend = Box::new(ReadOnlyFile(file));
+    let (db, (_, head), _staging) = open_staged(backend, named, StoreOptions::DEFAULT_CACHE_BYTES)?;
+    let used_bytes = guarded(named, || {
+        let table = db.begin_read()?.open_table(STATE)?;
+        let mut used_bytes = 0;
+        for row in table.range::<&str>(..)? {
+            let (key, value) = row?;
+            used_bytes += (key.value().len() + value.value().len()) as u64;
+        }
+        letters::read_all(&db)?;
+        Ok(used_bytes)
+    })?;
+    if used_bytes == head.used_bytes {
+        return Ok(());
+    }
+    Err(StoreError::Corrupt {
+        path: named.to_owned(),
+        detail: format!(
+            "its entries have {used_bytes} bytes, and it says {}",
+            head.used_bytes
+        ),
+    })
+}
+
 impl Inspection {
     /// The file.
     #[must_use]

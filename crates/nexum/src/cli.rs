@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use nexum_types::{ChainId, ModuleName};
 
 use crate::exit;
@@ -33,12 +33,28 @@ pub(crate) enum Command {
     /// Check the engine's file and the bundles it names.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Put modules right by hand.
+    /// See modules and work on them, while the engine runs.
     #[command(subcommand)]
     Module(ModuleCommand),
-    /// Look at the state of modules.
+    /// Look at the state of modules, copy it, put it back, remove it.
     #[command(subcommand)]
     State(StateCommand),
+    /// Ask the running engine how it is.
+    ///
+    /// Exits with 1 where a module is dead or stands still.
+    Health(AskArgs),
+    /// Print what a shell needs to complete the commands of `nexum`.
+    ///
+    /// For bash, for instance: `nexum completions bash > ~/.local/share/bash-completion/completions/nexum`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages of `nexum` and its commands into a folder.
+    Man {
+        /// The folder, which has to be there.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -57,8 +73,30 @@ pub(crate) enum ConfigCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ModuleCommand {
-    /// Let a module go on with a chain from a block of your choice, while no engine runs on the
-    /// state directory.
+    /// List the modules of the running engine.
+    List(AskArgs),
+    /// Load a bundle into the running engine, now and at each further start.
+    ///
+    /// The bundle is copied into the state directory: its own folder may go. Everything is checked
+    /// before anything runs. A module that is in the engine's file is not loaded but upgraded.
+    Load(LoadArgs),
+    /// End a module after its call in flight. Its state stays.
+    ///
+    /// One that was loaded at run time is forgotten; one in the engine's file is back at the next
+    /// start. Without an engine, forgets a module that was loaded.
+    Unload(NameArgs),
+    /// Give a module a fresh instance, whatever it was doing: also where it is dead.
+    Restart(NameArgs),
+    /// Put a new version of a module in the place of the running one, on the same state.
+    ///
+    /// The call in flight ends first; then the new version's `init` runs. Where that fails, the old
+    /// version goes on. A version that asks for more than the running one has is refused with what
+    /// it asks for and a token that accepts just that.
+    Upgrade(UpgradeArgs),
+    /// See, retry or drop the events that a module has failed too often.
+    DeadLetters(LettersArgs),
+    /// Let a module go on with a chain from a block of your choice, with or without a running
+    /// engine.
     ///
     /// The way out after a reorg that went deeper than the chain's `reorg_window`: the module
     /// stands still then, since what it was given and has left the chain is not remembered far
@@ -75,10 +113,17 @@ pub(crate) enum ModuleCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StateCommand {
-    /// Show a module's cursors and entries while no engine runs on the state directory.
+    /// Show a module's cursors and entries, with or without a running engine.
     ///
-    /// Reads only: the file stays as it is, even where an engine would repair it.
+    /// Reads only: without an engine the file stays as it is, even where an engine would repair it.
     Inspect(InspectArgs),
+    /// Copy a module's state into a file, as it is at one moment, with or without a running engine.
+    Backup(BackupArgs),
+    /// Put a copy back in the place of a module's state, while no engine runs on the state
+    /// directory.
+    Restore(RestoreArgs),
+    /// Remove a module's state for good. A running module has to be unloaded first.
+    Purge(PurgeArgs),
 }
 
 #[derive(Debug, Args)]
@@ -93,15 +138,142 @@ pub(crate) struct ConfigFile {
     pub(crate) path: PathBuf,
 }
 
+/// Where the state directory is.
 #[derive(Debug, Args)]
-pub(crate) struct InspectArgs {
-    /// The name that the module runs under.
-    pub(crate) module: ModuleName,
+pub(crate) struct Where {
     #[command(flatten)]
     pub(crate) config: ConfigFile,
     /// The state directory, instead of the one that the engine's file names.
     #[arg(long, value_name = "DIR", conflicts_with = "path")]
     pub(crate) state_dir: Option<PathBuf>,
+    /// Print one JSON object instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AskArgs {
+    #[command(flatten)]
+    pub(crate) at: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NameArgs {
+    /// The name that the module runs under.
+    pub(crate) module: ModuleName,
+    #[command(flatten)]
+    pub(crate) at: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// The bundle's folder, with `nexum.toml` and `module.wasm`.
+    pub(crate) bundle: PathBuf,
+    /// The name to run the module under, if not its manifest's.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<ModuleName>,
+    /// A value laid over the manifest's `[config]`, as in TOML: `threshold=2500`, `'name="x"'`.
+    /// Can be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    #[command(flatten)]
+    pub(crate) at: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpgradeArgs {
+    /// The name that the module runs under.
+    pub(crate) module: ModuleName,
+    /// The new version's bundle, for a module that was loaded at run time. One in the engine's
+    /// file is read anew from its bundle there.
+    pub(crate) bundle: Option<PathBuf>,
+    /// Accept what the new version asks for beyond the running one: the token that the refusal
+    /// has told.
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) accept: Option<String>,
+    #[command(flatten)]
+    pub(crate) at: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LettersArgs {
+    /// The name that the module runs under.
+    pub(crate) module: ModuleName,
+    #[command(subcommand)]
+    pub(crate) command: LettersCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LettersCommand {
+    /// List them.
+    List(AskArgs),
+    /// Show one, with its event.
+    Show {
+        /// Its number.
+        id: u64,
+        #[command(flatten)]
+        ask: AskArgs,
+    },
+    /// Give their events once more. Without an engine: at the next start.
+    Retry(ChosenArgs),
+    /// Drop them for good.
+    Drop(ChosenArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["ids", "all"])))]
+pub(crate) struct ChosenArgs {
+    /// Their numbers.
+    pub(crate) ids: Vec<u64>,
+    /// All of them.
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) at: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The name that the module runs under.
+    pub(crate) module: ModuleName,
+    /// The file to make. It must not be there yet.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    #[command(flatten)]
+    pub(crate) at: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The name that the module runs under.
+    pub(crate) module: ModuleName,
+    /// The copy that `nexum state backup` has made.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: PathBuf,
+    #[command(flatten)]
+    pub(crate) at: Where,
+    /// Replace the state that there is.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PurgeArgs {
+    /// The name that the module runs under.
+    pub(crate) module: ModuleName,
+    #[command(flatten)]
+    pub(crate) at: Where,
+    /// Do it, and not only say what would be done.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The name that the module runs under.
+    pub(crate) module: ModuleName,
+    #[command(flatten)]
+    pub(crate) at: Where,
     /// Show only keys that begin with this.
     #[arg(
         long,
@@ -112,10 +284,7 @@ pub(crate) struct InspectArgs {
     pub(crate) prefix: String,
     /// Show at most this many entries; 0 shows all.
     #[arg(long, value_name = "N", default_value_t = 100)]
-    pub(crate) limit: usize,
-    /// Print one JSON object instead of text; values are hex.
-    #[arg(long)]
-    pub(crate) json: bool,
+    pub(crate) limit: u64,
 }
 
 #[derive(Debug, Args)]
@@ -127,19 +296,13 @@ pub(crate) struct ResyncArgs {
     pub(crate) chain: ChainId,
     /// The block that the module gets next. A block below the fork delivers again what is between,
     /// one above leaves it out.
-    #[arg(long, value_name = "BLOCK")]
-    pub(crate) at: u64,
+    #[arg(long = "at", value_name = "BLOCK")]
+    pub(crate) block: u64,
     #[command(flatten)]
-    pub(crate) config: ConfigFile,
-    /// The state directory, instead of the one that the engine's file names.
-    #[arg(long, value_name = "DIR", conflicts_with = "path")]
-    pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) at: Where,
     /// Do it, and not only show it.
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Print one JSON object instead of text.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 fn chain_id(text: &str) -> Result<ChainId, std::num::ParseIntError> {

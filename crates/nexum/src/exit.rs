@@ -4,11 +4,15 @@ use std::{
     error::Error,
     fmt::{self, Write as _},
     io::{self, IsTerminal as _},
+    path::Path,
     process::ExitCode,
 };
 
 use miette::MietteHandlerOpts;
-use nexum_engine::StartError;
+use nexum_engine::{
+    StartError,
+    wire::{Fault, FaultKind},
+};
 use nexum_manifest::ManifestErrors;
 use nexum_store::StoreError;
 
@@ -23,16 +27,20 @@ pub(crate) enum Code {
     Usage,
     Refused,
     State,
+    NoEngine,
+    Denied,
     Interrupted,
 }
 
 impl Code {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Success,
         Self::Failure,
         Self::Usage,
         Self::Refused,
         Self::State,
+        Self::NoEngine,
+        Self::Denied,
         Self::Interrupted,
     ];
 
@@ -43,6 +51,8 @@ impl Code {
             Self::Usage => 2,
             Self::Refused => 3,
             Self::State => 4,
+            Self::NoEngine => 5,
+            Self::Denied => 6,
             Self::Interrupted => 130,
         }
     }
@@ -52,8 +62,14 @@ impl Code {
             Self::Success => "done; for `run`: stopped as asked, everything committed",
             Self::Failure => "a failure that none of the other codes names",
             Self::Usage => "the command line is wrong, or `--yes` is missing; nothing was done",
-            Self::Refused => "a file, a component or an endpoint is refused; no module has run",
+            Self::Refused => {
+                "a file, a component or an endpoint is refused; no module of it has run"
+            }
             Self::State => "the state directory or a module's state cannot be used",
+            Self::NoEngine => "no engine runs on the state directory",
+            Self::Denied => {
+                "the running engine did not do it: there is no such module, it is busy, or something has to be accepted first"
+            }
             Self::Interrupted => "a second signal ended it at once; what was committed stays",
         }
     }
@@ -82,6 +98,8 @@ pub(crate) enum Failure {
     Refused(ManifestErrors),
     /// Said already, in the form that was asked for.
     AlreadyTold(Code),
+    /// The running engine did not do it.
+    Denied(Fault),
     /// Anything else.
     Plain(Code, Plain),
 }
@@ -124,6 +142,48 @@ impl Failure {
         Self::Plain(Code::State, plain)
     }
 
+    /// What the command line says cannot be.
+    pub(crate) fn usage(what: &str, help: &str) -> Self {
+        let plain = Plain {
+            what: None,
+            error: what.into(),
+            help: Some(help.to_owned()),
+        };
+        Self::Plain(Code::Usage, plain)
+    }
+
+    /// Nobody answers for a state directory.
+    pub(crate) fn no_engine(state_dir: &Path) -> Self {
+        let plain = Plain {
+            what: None,
+            error: format!("no engine runs on the state directory {}", state_dir.display()).into(),
+            help: Some(
+                "start it with `nexum run`, or name its state directory with --config or --state-dir"
+                    .to_owned(),
+            ),
+        };
+        Self::Plain(Code::NoEngine, plain)
+    }
+
+    pub(crate) fn denied(fault: Fault) -> Self {
+        Self::Denied(fault)
+    }
+
+    /// The same as JSON on standard output, where the command was asked for JSON.
+    pub(crate) fn told_as_json(self, json: bool) -> Self {
+        let Self::Denied(fault) = &self else {
+            return self;
+        };
+        if !json {
+            return self;
+        }
+        let code = self.code();
+        match output::print_json(&serde_json::json!({ "error": fault })) {
+            Ok(()) => Self::AlreadyTold(code),
+            Err(failure) => failure,
+        }
+    }
+
     /// What modules had pending is not on disk.
     pub(crate) fn unsaved(modules: &[String]) -> Self {
         let plain = Plain {
@@ -139,6 +199,12 @@ impl Failure {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Refused(_) => Code::Refused,
+            Self::Denied(fault) => match fault.code {
+                FaultKind::Refused => Code::Refused,
+                FaultKind::Failed => Code::Failure,
+                FaultKind::Stopping => Code::NoEngine,
+                _ => Code::Denied,
+            },
             Self::AlreadyTold(code) | Self::Plain(code, _) => *code,
         }
     }
@@ -150,9 +216,26 @@ impl Failure {
                 output::complain(&format!("{:?}", miette::Report::new(errors.summary())));
             }
             Self::AlreadyTold(_) => {}
+            Self::Denied(fault) => output::complain(&denied(&fault)),
             Self::Plain(_, plain) => output::complain(&plain.to_string()),
         }
     }
+}
+
+/// What an engine's refusal says, a line each.
+fn denied(fault: &Fault) -> String {
+    let mut text = format!("error: {}", fault.message);
+    if let Some(token) = &fault.token {
+        for widening in &fault.difference {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n  asks for: {widening}");
+        }
+        let _ = write!(
+            text,
+            "\n  help: if it may have that, run the same again with --accept {token}"
+        );
+    }
+    text
 }
 
 impl fmt::Display for Plain {

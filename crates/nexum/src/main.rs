@@ -1,21 +1,28 @@
 //! `nexum`: the operator's binary. It parses the command line, shows results to people and
 //! programs, and turns errors into exit codes; what it does stands in the crates below it.
 
+mod backup;
 mod check;
 mod cli;
+mod client;
 mod exit;
 mod inspect;
+mod letters;
 mod logging;
+mod modules;
 mod output;
+mod pages;
+mod place;
 mod resync;
 mod run;
+mod table;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use crate::{
-    cli::{Cli, Command, ConfigCommand, ModuleCommand, StateCommand},
+    cli::{Cli, Command, ConfigCommand, LettersCommand, ModuleCommand, StateCommand},
     exit::Failure,
 };
 
@@ -25,8 +32,16 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Run { config } => run::run(config),
         Command::Config(ConfigCommand::Check { config, json }) => check::check(config, *json),
-        Command::Module(ModuleCommand::Resync(args)) => resync::resync(args),
-        Command::State(StateCommand::Inspect(args)) => inspect::inspect(args),
+        Command::Completions { shell } => pages::completions(*shell),
+        Command::Man { folder } => pages::manual(folder),
+        Command::Health(args) => asked(args.at.json, modules::health(args)),
+        Command::Module(command) => module(command),
+        Command::State(command) => match command {
+            StateCommand::Inspect(args) => asked(args.at.json, inspect::inspect(args)),
+            StateCommand::Backup(args) => asked(args.at.json, backup::backup(args)),
+            StateCommand::Restore(args) => asked(args.at.json, backup::restore(args)),
+            StateCommand::Purge(args) => asked(args.at.json, backup::purge(args)),
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,6 +51,35 @@ fn main() -> ExitCode {
             code.into()
         }
     }
+}
+
+fn module(command: &ModuleCommand) -> Result<(), Failure> {
+    match command {
+        ModuleCommand::List(args) => asked(args.at.json, modules::list(args)),
+        ModuleCommand::Load(args) => asked(args.at.json, modules::load(args)),
+        ModuleCommand::Unload(args) => asked(args.at.json, modules::unload(args)),
+        ModuleCommand::Restart(args) => asked(args.at.json, modules::restart(args)),
+        ModuleCommand::Upgrade(args) => asked(args.at.json, modules::upgrade(args)),
+        ModuleCommand::Resync(args) => asked(args.at.json, resync::resync(args)),
+        ModuleCommand::DeadLetters(args) => {
+            let json = match &args.command {
+                LettersCommand::List(ask) | LettersCommand::Show { ask, .. } => ask.at.json,
+                LettersCommand::Retry(chosen) | LettersCommand::Drop(chosen) => chosen.at.json,
+            };
+            asked(json, letters::letters(args))
+        }
+    }
+}
+
+/// Does what may ask a running engine. `json`: its refusal is told as JSON, too.
+fn asked(json: bool, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::other("the async runtime could not be started", error))?;
+    runtime
+        .block_on(work)
+        .map_err(|failure| failure.told_as_json(json))
 }
 
 /// A runtime for work that starts on this thread.

@@ -1,16 +1,19 @@
 //! `nexum module resync`: moves a module's cursors of one chain, by hand.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, path::Path};
 
+use nexum_engine::wire;
 use nexum_store::{History, StateDir, Step, StoreOptions};
 use nexum_types::{BlockNumber, Cursor, Source};
 use serde::Serialize;
 
 use crate::{
     cli::ResyncArgs,
+    client::Client,
     exit::{Code, Failure},
-    inspect::{failure, state_dir},
-    output,
+    inspect::place_text,
+    modules::route,
+    output, place,
 };
 
 /// What `--json` prints.
@@ -33,10 +36,62 @@ struct Moved {
     to: String,
 }
 
-pub(crate) fn resync(args: &ResyncArgs) -> Result<(), Failure> {
-    let dir = state_dir(args.state_dir.as_deref(), &args.config)?;
+pub(crate) async fn resync(args: &ResyncArgs) -> Result<(), Failure> {
+    let (dir, client) = place::engine(&args.at).await?;
+    let (file, before) = match client {
+        Some(client) => online(&client, args).await?,
+        None => offline(&dir, args)?,
+    };
+    let at = Cursor::Before(BlockNumber(args.block));
+    let report = Report {
+        module: args.module.as_str(),
+        file,
+        chain_id: args.chain.0,
+        next_block: args.block,
+        sources: before
+            .into_iter()
+            .map(|(depth, from)| Moved {
+                depth,
+                from,
+                to: at.to_string(),
+            })
+            .collect(),
+        done: args.yes,
+    };
+    if args.at.json {
+        output::print_json(&report)?;
+    } else {
+        output::print(&as_text(&report))?;
+    }
+    if args.yes {
+        Ok(())
+    } else {
+        Err(Failure::AlreadyTold(Code::Usage))
+    }
+}
+
+/// Each cursor's depth, and where it was.
+type Before = Vec<(String, String)>;
+
+/// By the engine that runs: it moves the cursors between two calls.
+async fn online(client: &Client, args: &ResyncArgs) -> Result<(String, Before), Failure> {
+    let body = wire::Resync {
+        chain_id: args.chain.0,
+        at: args.block,
+        confirm: args.yes,
+    };
+    let done: wire::Resynced = client.post(&route(&args.module, "/resync"), &body).await?;
+    let before = done.before.iter();
+    let before = before.map(|cursor| (cursor.depth.clone(), place_text(cursor)));
+    let file: wire::StateReport = client.get(&route(&args.module, "/state?limit=1")).await?;
+    Ok((file.file, before.collect()))
+}
+
+/// In the file, while no engine runs.
+fn offline(dir: &Path, args: &ResyncArgs) -> Result<(String, Before), Failure> {
     // Looking changes nothing, and refuses a module without a state instead of beginning one.
-    let state = nexum_store::inspect(&dir, &args.module).map_err(|error| failure(error, &dir))?;
+    let state = nexum_store::inspect(dir, &args.module);
+    let state = state.map_err(|error| place::failure(error, dir))?;
     let cursors = state.cursors().iter();
     let before: Vec<(Source, Cursor)> = cursors
         .map(|(source, cursor)| (*source, *cursor))
@@ -54,15 +109,13 @@ pub(crate) fn resync(args: &ResyncArgs) -> Result<(), Failure> {
             "without one it begins where its manifest says; check the chain's id with `nexum state inspect`",
         ));
     }
-
-    let at = Cursor::Before(BlockNumber(args.at));
     if args.yes {
-        let dir = StateDir::open(&dir)?;
+        let dir = StateDir::open(dir)?;
         let store = dir.open_module(&args.module, StoreOptions::default())?;
         for (source, _) in &before {
             let step = Step {
                 source: *source,
-                cursor: at,
+                cursor: Cursor::Before(BlockNumber(args.block)),
                 history: History::Forget {
                     from: BlockNumber(0),
                 },
@@ -72,32 +125,10 @@ pub(crate) fn resync(args: &ResyncArgs) -> Result<(), Failure> {
         // One transaction for all of them.
         store.flush()?;
     }
-
-    let report = Report {
-        module: args.module.as_str(),
-        file,
-        chain_id: args.chain.0,
-        next_block: args.at,
-        sources: before
-            .iter()
-            .map(|(Source::Chain(_, depth), cursor)| Moved {
-                depth: depth.to_string(),
-                from: cursor.to_string(),
-                to: at.to_string(),
-            })
-            .collect(),
-        done: args.yes,
-    };
-    if args.json {
-        output::print_json(&report)?;
-    } else {
-        output::print(&as_text(&report))?;
-    }
-    if args.yes {
-        Ok(())
-    } else {
-        Err(Failure::AlreadyTold(Code::Usage))
-    }
+    let before = before
+        .iter()
+        .map(|(Source::Chain(_, depth), cursor)| (depth.to_string(), cursor.to_string()));
+    Ok((file, before.collect()))
 }
 
 fn as_text(report: &Report<'_>) -> String {

@@ -4,15 +4,31 @@ use std::{env, fs, path::Path};
 
 use crate::folder::{Folder, stdout};
 
-const COMMANDS: [&[&str]; 8] = [
+const COMMANDS: [&[&str]; 24] = [
     &[],
     &["run"],
     &["config"],
     &["config", "check"],
     &["module"],
+    &["module", "list"],
+    &["module", "load"],
+    &["module", "unload"],
+    &["module", "restart"],
+    &["module", "upgrade"],
+    &["module", "dead-letters"],
+    &["module", "dead-letters", "list"],
+    &["module", "dead-letters", "show"],
+    &["module", "dead-letters", "retry"],
+    &["module", "dead-letters", "drop"],
     &["module", "resync"],
     &["state"],
     &["state", "inspect"],
+    &["state", "backup"],
+    &["state", "restore"],
+    &["state", "purge"],
+    &["health"],
+    &["completions"],
+    &["man"],
 ];
 
 #[test]

@@ -126,18 +126,26 @@ fn after_a_kill_the_file_stays_as_it_is() {
 }
 
 #[test]
-fn not_while_an_engine_runs() {
+fn a_running_engine_shows_the_same_as_its_file() {
     let node = Node::at(3);
     let folder = Folder::following(&node.http(), &["counter"]);
     let engine = folder.run();
-    engine.wait_for_line("engine is running");
-    let output = folder.nexum(&["state", "inspect", "counter"]);
-    failed(
-        &output,
-        4,
-        &[&format!("(process {})", engine.pid()), "stop that one"],
-    );
+    let json = [
+        "state", "inspect", "counter", "--json", "--prefix", "block/", "--limit", "2",
+    ];
+    let text = &json[..3];
+    let online = eventually("three blocks are committed", || {
+        let output = folder.nexum(&json);
+        let shown = stdout(&output);
+        (shown.contains("\"block\":3") && shown.contains("\"more\":1")).then_some(shown)
+    });
+    let online_text = stdout(&folder.nexum(text));
     assert_eq!(engine.stop().code, Some(0));
+    assert_eq!(
+        online.replace(&*folder.path("state").to_string_lossy(), "state"),
+        stdout(&folder.nexum(&json))
+    );
+    assert_eq!(online_text, stdout(&folder.nexum(text)));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod help;
 mod inspect;
 mod kill;
 mod node;
+mod operate;
 mod refusals;
 mod resync;
 mod secrets;

@@ -112,22 +112,28 @@ fn with_yes_the_cursor_moves_and_the_entries_stay() {
 }
 
 #[test]
-fn not_while_an_engine_runs() {
+fn a_running_engine_moves_the_cursor_between_two_calls() {
     let node = Node::at(5);
-    let folder = Folder::following(&node.http(), &["counter"]);
+    let folder = Folder::following(&node.http(), &["tally"]);
     let engine = folder.run();
-    engine.wait_for_line("engine is running");
-    let (code, shown, said) = resync(
-        &folder,
-        &["counter", "--chain", "31337", "--at", "3", "--yes"],
-    );
-    assert_eq!(code, Some(4), "{said}");
-    assert!(
-        said.contains(&format!("(process {})", engine.pid())),
-        "{said}"
-    );
-    assert_eq!(shown, "");
+    let ask = |yes: &[&str]| {
+        let args = [&["tally", "--chain", "31337", "--at", "3"], yes].concat();
+        resync(&folder, &args)
+    };
+    // Not before it has a cursor.
+    eventually("the module has come to block 5", || {
+        let (_, shown, _) = ask(&[]);
+        shown.contains("at block 5").then_some(())
+    });
+    let (code, shown, said) = ask(&["--yes"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(shown.contains("-> before block 3"), "{shown}");
+    eventually("the blocks came again", || {
+        let state = folder.state("tally");
+        (state.number("count") == Some(8) && state.cursor() == Some(5)).then_some(())
+    });
     assert_eq!(engine.stop().code, Some(0));
+    assert_eq!(folder.state("tally").number("repeats"), Some(1));
 }
 
 #[test]
