@@ -100,8 +100,7 @@ impl Engine {
         let chains = Chains::new(config.chains.values().cloned()).map_err(StartError::Chain)?;
         let configured = bundles.len();
         bundles.extend(Remembered::of(&config.state_dir).bundles(&file, &bundles)?);
-        let rate = config.policy.rpc_rate;
-        let loaded = load::load(host, &bundles, &chains, rate).await?;
+        let loaded = load::load(host, &bundles, &chains, config.policy).await?;
         chains
             .verify()
             .await

@@ -11,7 +11,7 @@ use std::{
 use futures::{StreamExt as _, stream};
 use nexum_chain::Limited;
 use nexum_host::{Host, LoadError, Loaded, LogRate, ModuleSpec};
-use nexum_manifest::{Bundle, ManifestErrors, Problem, Rate};
+use nexum_manifest::{Bundle, ManifestErrors, Pin, Policy, Problem, Setup};
 use nexum_types::{BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest, RpcResult};
 
 use tokio::task::JoinHandle;
@@ -32,16 +32,16 @@ enum Fault {
     Load(LoadError),
 }
 
-/// Compiles and checks every bundle's component. Each module reaches its chains through `chain`,
-/// at the rate that the policy allows each.
+/// Compiles and checks every bundle's component, under the operator's policy. Each module reaches
+/// its chains through `chain`, at the rate that the policy allows each.
 pub(crate) async fn load<C: ChainRpc + Clone>(
     host: &Arc<Host>,
     bundles: &[Bundle],
     chain: &C,
-    rate: Option<Rate>,
+    policy: Policy,
 ) -> Result<Vec<Loaded>, StartError> {
     let results: Vec<_> = stream::iter(bundles)
-        .map(|bundle| compile(host, bundle, chain.clone(), rate))
+        .map(|bundle| compile(host, bundle, chain.clone(), policy))
         .buffered(COMPILED_AT_ONCE)
         .collect()
         .await;
@@ -61,9 +61,9 @@ pub(crate) async fn load_one<C: ChainRpc>(
     host: &Arc<Host>,
     bundle: &Bundle,
     chain: C,
-    rate: Option<Rate>,
+    policy: Policy,
 ) -> Result<Loaded, StartError> {
-    let compiled = compile(host, bundle, chain, rate).await;
+    let compiled = compile(host, bundle, chain, policy).await;
     let refused = |fault| StartError::Refused(problem(bundle, &fault).into());
     compiled.map_err(StartError::Task)?.map_err(refused)
 }
@@ -72,11 +72,11 @@ fn compile<C: ChainRpc>(
     host: &Arc<Host>,
     bundle: &Bundle,
     chain: C,
-    rate: Option<Rate>,
+    policy: Policy,
 ) -> JoinHandle<Result<Loaded, Fault>> {
     let host = Arc::clone(host);
     let path = bundle.component.clone();
-    let spec = spec(bundle, chain, rate);
+    let spec = spec(bundle, chain, policy);
     tokio::task::spawn_blocking(move || {
         let bytes = read(&path)?;
         host.load(&bytes, spec).map_err(Fault::Load)
@@ -95,12 +95,14 @@ fn read(path: &Path) -> Result<Vec<u8>, Fault> {
     Ok(bytes)
 }
 
-/// Checks what can be checked of `bundles` without a chain and without a `state_dir`: that every
-/// component is one, is for this contract, and imports only what its manifest declares.
-pub async fn check(bundles: &[Bundle]) -> Result<(), StartError> {
+/// Checks what can be checked of the bundles without a chain and without a `state_dir`: that every
+/// component is one, is pinned where it must be, is for this contract, and imports only what its
+/// manifest declares.
+pub async fn check(setup: &Setup) -> Result<(), StartError> {
+    let policy = setup.engine.config().policy;
     let clock = Arc::new(nexum_host::SystemClock::new());
     let host = Host::new(clock).map_err(StartError::Host)?;
-    load(&Arc::new(host), bundles, &NoChains, None)
+    load(&Arc::new(host), &setup.bundles, &NoChains, policy)
         .await
         .map(drop)
 }
@@ -125,35 +127,43 @@ fn problem(bundle: &Bundle, fault: &Fault) -> Problem {
         Fault::Load(error) => {
             let place = match error {
                 LoadError::Undeclared(_) => bundle.places.capabilities.clone(),
-                LoadError::Digest { .. } => bundle
-                    .places
-                    .component
-                    .clone()
-                    .unwrap_or_else(|| bundle.entry.clone()),
-                LoadError::NotAComponent { .. }
+                LoadError::Digest { .. } => bundle.pin_place.clone(),
+                LoadError::Unpinned { .. }
+                | LoadError::NotAComponent { .. }
                 | LoadError::Compile(_)
                 | LoadError::UnknownImports(_)
                 | LoadError::OtherVersion { .. }
                 | LoadError::OtherWorld(_) => bundle.entry.clone(),
             };
-            Problem::new(
+            let problem = Problem::new(
                 place,
                 format!("the component of module {name}, {component}, is refused: {error}"),
             )
-            .with_help(error.remedy())
+            .with_help(error.remedy());
+            match (error, &bundle.places.component) {
+                (
+                    LoadError::Digest {
+                        pin: Pin::Operator(_),
+                        ..
+                    },
+                    Some(authors),
+                ) => problem.with_also(authors.clone(), "its manifest says the same"),
+                _ => problem,
+            }
         }
     }
 }
 
-fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, rate: Option<Rate>) -> ModuleSpec {
-    let chain: Arc<dyn ChainRpc> = match rate {
+fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, policy: Policy) -> ModuleSpec {
+    let chain: Arc<dyn ChainRpc> = match policy.rpc_rate {
         Some(rate) => Arc::new(Limited::new(chain, rate)),
         None => Arc::new(chain),
     };
     let manifest = &bundle.manifest;
     ModuleSpec {
         name: manifest.name.clone(),
-        digest: manifest.component,
+        pin: bundle.pin,
+        pin_required: policy.require_digest,
         capabilities: manifest.capabilities.clone(),
         chains: manifest.chains.clone(),
         resources: manifest.resources,

@@ -514,8 +514,8 @@ impl Core {
     }
 
     async fn loaded(&self, bundle: &Bundle) -> Result<nexum_host::Loaded, OperateError> {
-        let rate = self.file.config().policy.rpc_rate;
-        match load::load_one(&self.host, bundle, self.chains.clone(), rate).await {
+        let policy = self.file.config().policy;
+        match load::load_one(&self.host, bundle, self.chains.clone(), policy).await {
             Ok(loaded) => Ok(loaded),
             Err(StartError::Refused(errors)) => Err(OperateError::Refused(errors)),
             Err(error) => Err(failed(error)),

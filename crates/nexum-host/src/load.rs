@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use nexum_manifest::{Capability, Resources, Sha256};
+use nexum_manifest::{Capability, Pin, Resources, Sha256};
 use nexum_types::{ChainId, ChainRpc, ModuleName};
 use sha2::Digest as _;
 use wasmtime::{
@@ -54,7 +54,9 @@ pub struct ModuleSpec {
     /// The module's name, for its log.
     pub name: ModuleName,
     /// The digest its bytes must have.
-    pub digest: Option<Sha256>,
+    pub pin: Option<Pin>,
+    /// Whether it is refused without one.
+    pub pin_required: bool,
     /// The interfaces it may import.
     pub capabilities: BTreeSet<Capability>,
     /// The chains it may ask.
@@ -70,11 +72,19 @@ pub struct ModuleSpec {
 /// Why a component is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    /// The bytes are not those that the manifest names.
-    #[error("its sha256 is {found}, and its manifest says {expected}")]
+    /// The bytes are not those that are pinned.
+    #[error("its sha256 is {found}, and its {} {}", pinned_by(*.pin), .pin.digest())]
     Digest {
-        /// What the manifest names.
-        expected: Sha256,
+        /// What they must have.
+        pin: Pin,
+        /// What they have.
+        found: Sha256,
+    },
+    /// Nobody has pinned the bytes, and the policy asks for it.
+    #[error(
+        "neither its manifest nor its entry pins a digest, which policy.require_digest asks for; its sha256 is {found}"
+    )]
+    Unpinned {
         /// What the bytes have.
         found: Sha256,
     },
@@ -109,9 +119,20 @@ impl LoadError {
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
-            Self::Digest { found, .. } => format!(
-                "if the component was meant to change, write component = \"sha256:{found}\" under [module]; \
-                 if not, get the bundle anew"
+            Self::Digest { pin, found } => {
+                let line = match pin {
+                    Pin::Manifest(_) => format!("component = \"sha256:{found}\" under [module]"),
+                    Pin::Operator(_) => format!("digest = \"sha256:{found}\" here"),
+                };
+                format!(
+                    "if the component was meant to change, write {line}; if not, get the bundle anew"
+                )
+            }
+            Self::Unpinned { found } => format!(
+                "if this is the component you mean to run, add to its entry:\n\
+                 digest = \"sha256:{found}\"\n\
+                 or under [module] of its manifest:\n\
+                 component = \"sha256:{found}\""
             ),
             Self::NotAComponent { .. } | Self::Compile(_) => {
                 "build the module with --target wasm32-wasip2, and put the result into the bundle as module.wasm".into()
@@ -128,6 +149,13 @@ impl LoadError {
                 "build the module for the world event-module of {CONTRACT}@{CONTRACT_VERSION}"
             ),
         }
+    }
+}
+
+fn pinned_by(pin: Pin) -> &'static str {
+    match pin {
+        Pin::Manifest(_) => "manifest says",
+        Pin::Operator(_) => "entry is pinned to",
     }
 }
 
@@ -166,10 +194,10 @@ impl Host {
     /// unless a module of the same bytes is loaded: call it where blocking is allowed.
     pub fn load(&self, bytes: &[u8], spec: ModuleSpec) -> Result<Loaded, LoadError> {
         let found = Sha256(sha2::Sha256::digest(bytes).into());
-        if let Some(expected) = spec.digest
-            && found != expected
-        {
-            return Err(LoadError::Digest { expected, found });
+        match spec.pin {
+            Some(pin) if pin.digest() != found => return Err(LoadError::Digest { pin, found }),
+            None if spec.pin_required => return Err(LoadError::Unpinned { found }),
+            _ => {}
         }
         check_kind(bytes)?;
         let code = self.code.code_of(found);

@@ -10,7 +10,7 @@ use std::{
 use nexum_types::{Config, ConfigValue, ModuleName};
 
 use crate::{
-    ManifestErrors, ModuleManifest, ModulePlaces, Place, Problem,
+    ManifestErrors, ModuleManifest, ModulePlaces, Pin, Place, Problem,
     config::{RawConfig, value_kind},
     engine::{EngineParts, EntryParts},
     module::{self, ModuleFile, ModuleParts},
@@ -30,6 +30,10 @@ pub struct Bundle {
     pub manifest: ModuleManifest,
     /// Where the component is. Its bytes have not been read.
     pub component: PathBuf,
+    /// The digest that its bytes must have, if anyone says so.
+    pub pin: Option<Pin>,
+    /// Where that is written; the entry where it is not.
+    pub pin_place: Place,
     /// Where the manifest says what.
     pub places: ModulePlaces,
     /// The entry of the operator's file.
@@ -114,6 +118,7 @@ fn read(engine: &EngineParts, entries: &[EntryParts]) -> (Vec<Bundle>, Vec<Probl
             }
         }
         of_engine.extend(differing_types(entry, &parts));
+        of_engine.extend(differing_digests(entry, &parts));
         if told.insert(folder) {
             of_modules.extend(missing_chains(engine, &parts));
             of_modules.extend(parts.problems);
@@ -175,6 +180,33 @@ fn same_name(name: &ModuleName, first: &EntryParts, second: &EntryParts) -> Prob
         .with_help(format!(
             "a name is the identity of a module's state: give one of them another, such as name = \"{name}-2\""
         ))
+}
+
+/// A pin of the operator's that is not the author's: no bytes could satisfy both.
+fn differing_digests(entry: &EntryParts, parts: &ModuleParts) -> Option<Problem> {
+    let (pinned, place) = entry.entry.digest.zip(entry.digest.clone())?;
+    let file = parts.file.as_ref()?;
+    let (named, authors) = file
+        .manifest
+        .component
+        .zip(file.places.component.clone())
+        .filter(|(named, _)| *named != pinned)?;
+    let name = entry.entry.name.as_ref().unwrap_or(&file.manifest.name);
+    Some(
+        Problem::new(
+            place,
+            format!(
+                "the pin of module {name} is {pinned} here, and its manifest says that its \
+                 component is {named}"
+            ),
+        )
+        .with_label("pinned to this")
+        .with_also(authors, "another one here")
+        .with_help(format!(
+            "if the component was meant to change, pin digest = \"sha256:{named}\"; if not, get \
+             the bundle anew"
+        )),
+    )
 }
 
 /// A value of the operator's that has another type than the author's.
@@ -263,10 +295,27 @@ fn overlaid(entry: &EntryParts, file: ModuleFile) -> Bundle {
     let mut config: BTreeMap<_, _> = std::mem::take(&mut manifest.config.0).into_iter().collect();
     config.extend(entry.entry.config.0.iter().cloned());
     manifest.config = Config(config.into_iter().collect());
+    let (pin, pin_place) = pin(entry, &manifest, &places);
     Bundle {
         manifest,
+        pin,
+        pin_place,
         component: entry.entry.path.join(COMPONENT),
         places,
         entry: entry.path.clone(),
     }
+}
+
+/// The operator's word where there is one, else the author's, and where it is written.
+fn pin(
+    entry: &EntryParts,
+    manifest: &ModuleManifest,
+    places: &ModulePlaces,
+) -> (Option<Pin>, Place) {
+    let operators = entry.entry.digest.map(Pin::Operator);
+    let place = entry.digest.as_ref().or(places.component.as_ref());
+    (
+        operators.or(manifest.component.map(Pin::Manifest)),
+        place.unwrap_or(&entry.path).clone(),
+    )
 }

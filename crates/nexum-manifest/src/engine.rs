@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Bundle, EngineConfig, LogFormat, LogLevels, LogSettings, ManifestErrors, ModuleEntry, Place,
-    Policy, Problem, bundle,
+    Policy, Problem, Sha256, bundle,
     chains::{self, PerSecond, RawChains},
     config::RawConfig,
     decode::{self, At, Decode, Decoder, Tried, table},
@@ -64,6 +64,8 @@ table! {
         optional rpc_requests_per_second: Tried<PerSecond>,
         /// How many requests one module may make at once, after a quiet time. Without it, those of one second.
         optional rpc_burst: At<PerSecond>,
+        /// True refuses a module whose component is pinned neither by its manifest nor by its entry under `modules`.
+        default require_digest: bool = false,
     }
 }
 
@@ -80,6 +82,8 @@ table! {
         required path: At<PathBuf>,
         /// The name to run the module under, if not its manifest's. One bundle can run several times under several names, each with a state of its own.
         optional name: At<ModuleName>,
+        /// The digest that the component's bytes must have: "sha256:" and 64 hex digits. Without it, the manifest's, if it has one.
+        optional digest: At<Sha256>,
         /// Values laid over the manifest's `[config]`.
         optional config: RawConfig,
         /// False leaves the module out.
@@ -275,6 +279,7 @@ pub(crate) struct EntryParts {
     pub(crate) entry: ModuleEntry,
     pub(crate) path: Place,
     pub(crate) name: Option<Place>,
+    pub(crate) digest: Option<Place>,
     /// Where the values of `config` are.
     pub(crate) config: BTreeMap<String, Place>,
 }
@@ -341,7 +346,10 @@ fn resolve_policy(raw: &RawPolicy, decoder: &mut Decoder) -> Policy {
             decoder,
         )
     });
-    Policy { rpc_rate: rate }
+    Policy {
+        rpc_rate: rate,
+        require_digest: raw.require_digest,
+    }
 }
 
 fn enabled(modules: Option<&Vec<At<RawEntry>>>) -> impl Iterator<Item = &RawEntry> {
@@ -359,6 +367,7 @@ fn entry(raw: &RawEntry, folder: &Path, source: &Arc<Source>) -> Option<EntryPar
         entry: ModuleEntry {
             path: folder.join(&path.value),
             name: raw.name.as_ref().map(|name| name.value.clone()),
+            digest: raw.digest.as_ref().map(|digest| digest.value),
             config: config.map(RawConfig::resolve).unwrap_or_default(),
         },
         path: source.place(path.span.clone()),
@@ -366,6 +375,10 @@ fn entry(raw: &RawEntry, folder: &Path, source: &Arc<Source>) -> Option<EntryPar
             .name
             .as_ref()
             .map(|name| source.place(name.span.clone())),
+        digest: raw
+            .digest
+            .as_ref()
+            .map(|digest| source.place(digest.span.clone())),
         config: config
             .iter()
             .flat_map(|config| &config.0)

@@ -54,6 +54,25 @@ impl fmt::Debug for Sha256 {
     }
 }
 
+/// The digest that a component's bytes must have, and who says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pin {
+    /// The author, by `component` in the manifest.
+    Manifest(Sha256),
+    /// The operator, by `digest` in the module's entry. The manifest says the same, or nothing.
+    Operator(Sha256),
+}
+
+impl Pin {
+    /// The digest.
+    #[must_use]
+    pub fn digest(self) -> Sha256 {
+        match self {
+            Self::Manifest(digest) | Self::Operator(digest) => digest,
+        }
+    }
+}
+
 /// What one module may use up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resources {
@@ -267,6 +286,8 @@ pub struct EngineConfig {
 pub struct Policy {
     /// How much one module may ask its chains; `None`: as much as they take.
     pub rpc_rate: Option<Rate>,
+    /// Whether a module is refused whose component nobody has pinned.
+    pub require_digest: bool,
 }
 
 /// How and how much the engine logs.
@@ -402,6 +423,8 @@ pub struct ModuleEntry {
     pub path: PathBuf,
     /// The name to run it under, if not its manifest's. One bundle can run several times.
     pub name: Option<ModuleName>,
+    /// The digest that its component's bytes must have, if the operator pins one.
+    pub digest: Option<Sha256>,
     /// Values laid over the manifest's `[config]`.
     pub config: Config,
 }

@@ -58,7 +58,7 @@ pub(crate) fn check(config: &ConfigFile, json: bool) -> Result<(), Failure> {
 
 fn examine(config: &ConfigFile) -> Result<Setup, Failure> {
     let setup = Setup::load(&config.path).map_err(Failure::Refused)?;
-    runtime()?.block_on(nexum_engine::check(&setup.bundles))?;
+    runtime()?.block_on(nexum_engine::check(&setup))?;
     Ok(setup)
 }
 

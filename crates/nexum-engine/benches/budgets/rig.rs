@@ -95,7 +95,8 @@ impl Module {
         let spec = ModuleSpec {
             chain: Arc::new(chains),
             name: "bench".parse().unwrap(),
-            digest: None,
+            pin: None,
+            pin_required: false,
             capabilities: BTreeSet::from(Capability::ALL),
             chains: BTreeSet::from([ChainId(CHAIN)]),
             resources: Resources::default(),

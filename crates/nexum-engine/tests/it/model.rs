@@ -164,7 +164,8 @@ impl Guests {
         let host = Host::new(Arc::new(SystemClock::new())).unwrap();
         let spec = ModuleSpec {
             name: "kept".parse().unwrap(),
-            digest: None,
+            pin: None,
+            pin_required: false,
             capabilities: BTreeSet::from(Capability::ALL),
             chains: BTreeSet::new(),
             resources: Resources::default(),

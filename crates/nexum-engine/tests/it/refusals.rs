@@ -139,6 +139,70 @@ async fn bytes_that_are_not_those_of_the_manifest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_not_those_of_the_operators_pin() {
+    let server = server(1).await;
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    let with = |module: Module| World::over(&server, Via::Ws).module(module);
+    let pinned = |digest: &str| Module::fixture("counter").entry(&format!("digest = \"{digest}\""));
+
+    let world = with(pinned(&wrong));
+    let told = refused_once(&world).await;
+    told.assert(
+        &world.engine_file(),
+        &format!("digest = \"{wrong}\""),
+        "and its entry is pinned to 0000",
+        "write digest = \"sha256:",
+    );
+    // The remedy can be taken as it is written.
+    let right = told.remedy.split('"').nth(1).unwrap();
+    assert!(told.message.contains(&right["sha256:".len()..]), "{told:?}");
+
+    let engine = with(pinned(right).with_digest(right)).start().await;
+    engine.delivered("counter", 1).await;
+    engine.stop().await;
+
+    // Manifest and entry say the same, and the bytes are others.
+    let world = with(pinned(&wrong).with_digest(&wrong));
+    let StartError::Refused(errors) = world.try_start().await.unwrap_err() else {
+        panic!("not refused");
+    };
+    let place = format!(
+        "{}:4:13: its manifest says the same",
+        world.manifest("counter").display()
+    );
+    assert!(errors.to_string().contains(&place), "{errors}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_nobody_has_pinned() {
+    let server = server(1).await;
+    let with = |module: Module| {
+        let world = World::over(&server, Via::Ws).policy("require_digest = true");
+        world.module(module)
+    };
+    let world = with(Module::fixture("counter"));
+    let told = refused_once(&world).await;
+    told.assert(
+        &world.engine_file(),
+        "path = \"counter\"",
+        "neither its manifest nor its entry pins a digest",
+        "add to its entry:\ndigest = \"sha256:",
+    );
+
+    // The line can be taken as it is written; a digest in the manifest will do, too.
+    let line = told.remedy.lines().nth(1).unwrap();
+    let digest = line.split('"').nth(1).unwrap();
+    for module in [
+        Module::fixture("counter").entry(line),
+        Module::fixture("counter").with_digest(digest),
+    ] {
+        let engine = with(module).start().await;
+        engine.delivered("counter", 1).await;
+        engine.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_of_another_chain() {
     let (right, other) = (server(1).await, server_of(100, 1).await);
     for url in [other.http_url(), other.ws_url()] {

@@ -67,6 +67,8 @@ pub(crate) struct Module {
     restart: String,
     durability: String,
     config: String,
+    /// What the operator's entry says, further to the path.
+    entry: String,
 }
 
 impl Module {
@@ -93,6 +95,7 @@ impl Module {
             restart: String::new(),
             durability: "\"event\"".to_owned(),
             config: String::new(),
+            entry: String::new(),
         }
     }
 
@@ -165,6 +168,12 @@ impl Module {
         self
     }
 
+    /// A line for the operator's entry.
+    pub(crate) fn entry(mut self, line: &str) -> Self {
+        writeln!(self.entry, "{line}").unwrap();
+        self
+    }
+
     fn manifest(&self) -> String {
         let Self {
             name,
@@ -217,7 +226,9 @@ impl Module {
 pub(crate) struct World {
     folder: TempDir,
     chains: String,
-    modules: Vec<String>,
+    policy: String,
+    /// Each module with what its entry says, further to the path.
+    entries: Vec<(String, String)>,
     grace: &'static str,
     host: Option<Arc<Host>>,
     backoff: Backoff,
@@ -241,7 +252,8 @@ impl World {
             host,
             backoff: Backoff::default(),
             chains: String::new(),
-            modules: Vec::new(),
+            policy: String::new(),
+            entries: Vec::new(),
             grace: "60s",
         }
     }
@@ -267,7 +279,7 @@ impl World {
 
     pub(crate) fn module(mut self, module: Module) -> Self {
         self.bundle(&module, &module.name);
-        self.modules.push(module.name);
+        self.entries.push((module.name, module.entry));
         self
     }
 
@@ -280,7 +292,7 @@ impl World {
 
     /// The operator's file does not name the module any more.
     pub(crate) fn without(mut self, module: &str) -> Self {
-        self.modules.retain(|name| name != module);
+        self.entries.retain(|(name, _)| name != module);
         self
     }
 
@@ -295,6 +307,12 @@ impl World {
 
     pub(crate) fn modules(self, modules: impl IntoIterator<Item = Module>) -> Self {
         modules.into_iter().fold(self, Self::module)
+    }
+
+    /// A line for `[policy]`.
+    pub(crate) fn policy(mut self, line: &str) -> Self {
+        writeln!(self.policy, "{line}").unwrap();
+        self
     }
 
     /// How long calls in flight may take once the engine is to stop.
@@ -321,11 +339,19 @@ impl World {
     }
 
     pub(crate) async fn try_start(&self) -> Result<Running, StartError> {
-        let Self { grace, chains, .. } = self;
-        let mut text =
-            format!("[engine]\nstate_dir = \"state\"\nshutdown_grace = \"{grace}\"\n{chains}");
-        for name in &self.modules {
-            write!(text, "[[modules]]\npath = \"{name}\"\n").unwrap();
+        let Self {
+            grace,
+            chains,
+            policy,
+            entries,
+            ..
+        } = self;
+        let mut text = format!(
+            "[engine]\nstate_dir = \"state\"\nshutdown_grace = \"{grace}\"\n\
+             [policy]\n{policy}{chains}"
+        );
+        for (name, entry) in entries {
+            write!(text, "[[modules]]\npath = \"{name}\"\n{entry}").unwrap();
         }
         fs::write(self.engine_file(), text).unwrap();
         let setup = Setup::load(&self.engine_file()).unwrap();

@@ -1,6 +1,6 @@
 //! The operator's file together with the bundles that it names.
 
-use nexum_manifest::Setup;
+use nexum_manifest::{Pin, Setup, Sha256};
 use nexum_types::{ChainId, Config, ConfigValue};
 
 use crate::check::{ENGINE, Folder, MODULE, same};
@@ -217,5 +217,95 @@ fn a_bundle_that_several_entries_name_is_told_of_once() {
 a/nexum.toml:3:11: `module.version` is \"\", which is no version
   help: a version is 1 to 64 of letters, digits, '.', '+' and '-', such as \"0.1.0\"
 ",
+    );
+}
+
+#[test]
+fn the_operators_pin_goes_before_the_authors() {
+    let pin = |byte: u8| format!("sha256:{}", format!("{byte:02x}").repeat(32));
+    let pinned = MODULE.replace("[chains]", &format!("component = \"{}\"\n[chains]", pin(1)));
+    let engine = format!(
+        "{ENGINE}{CHAIN_1}
+[[modules]]
+path = \"none\"
+[[modules]]
+path = \"authors\"
+name = \"authors\"
+[[modules]]
+path = \"none\"
+name = \"operators\"
+digest = \"{}\"
+[[modules]]
+path = \"authors\"
+name = \"both\"
+digest = \"{}\"
+",
+        pin(2),
+        pin(1)
+    );
+    let folder = Folder::with(&[
+        ("nexum-engine.toml", &engine),
+        ("none/nexum.toml", MODULE),
+        ("none/module.wasm", ""),
+        ("authors/nexum.toml", &pinned),
+        ("authors/module.wasm", ""),
+    ]);
+    let bundles = folder.setup().unwrap().bundles;
+    let pins: Vec<_> = bundles
+        .iter()
+        .map(|bundle| (bundle.pin, folder.report(&bundle.pin_place)))
+        .collect();
+    let (one, two) = (Sha256([1; 32]), Sha256([2; 32]));
+    assert_eq!(
+        pins,
+        [
+            (None, "nexum-engine.toml:7:8".to_owned()),
+            (
+                Some(Pin::Manifest(one)),
+                "authors/nexum.toml:4:13".to_owned()
+            ),
+            (
+                Some(Pin::Operator(two)),
+                "nexum-engine.toml:14:10".to_owned()
+            ),
+            (
+                Some(Pin::Operator(one)),
+                "nexum-engine.toml:18:10".to_owned()
+            ),
+        ]
+    );
+}
+
+#[test]
+fn pins_of_operator_and_author_that_differ() {
+    let (ours, authors) = ("a".repeat(64), "b".repeat(64));
+    check_setup(
+        &[
+            (
+                "nexum-engine.toml",
+                &format!(
+                    "{ENGINE}{CHAIN_1}[[modules]]
+path = \"a\"
+digest = \"sha256:{ours}\"
+[[modules]]
+path = \"a\"
+name = \"other\"
+digest = \"sha256:{authors}\"
+"
+                ),
+            ),
+            (
+                "a/nexum.toml",
+                &MODULE.replace("[chains]", &format!("component = \"sha256:{authors}\"\n[chains]")),
+            ),
+            ("a/module.wasm", ""),
+        ],
+        &format!(
+            "
+nexum-engine.toml:7:10: the pin of module x is {ours} here, and its manifest says that its component is {authors}
+  a/nexum.toml:4:13: another one here
+  help: if the component was meant to change, pin digest = \"sha256:{authors}\"; if not, get the bundle anew
+"
+        ),
     );
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nexum_manifest::{
     ChainSettings, EngineConfig, LogFormat, LogLevel, LogLevels, LogSettings, ModuleEntry, Policy,
-    Rate,
+    Rate, Sha256,
 };
 use nexum_types::{ChainId, Config, ConfigValue};
 
@@ -33,6 +33,7 @@ fn a_full_file_resolves_to_what_it_says() {
             [policy]
             rpc_requests_per_second = 50
             rpc_burst = 200
+            require_digest = true
 
             [chains.1]
             poll_interval = "500ms"
@@ -51,6 +52,7 @@ fn a_full_file_resolves_to_what_it_says() {
             [[modules]]
             path = "modules/a"
             name = "a-2"
+            digest = "sha256:00000000000000000000000000000000000000000000000000000000000000Ff"
             config = { threshold = 5, a.b = "c" }
 
             [[modules]]
@@ -83,6 +85,8 @@ fn a_full_file_resolves_to_what_it_says() {
         ChainSettings::new(ChainId(u64::MAX), local.endpoints.clone())
     );
     assert_eq!(local.endpoints[0].to_string(), "ws://localhost:8545");
+    let mut digest = [0; 32];
+    digest[31] = 0xff;
     let expected = EngineConfig {
         state_dir: folder.path("state"),
         shutdown_grace: Duration::from_secs(3),
@@ -99,11 +103,13 @@ fn a_full_file_resolves_to_what_it_says() {
                 per_second: 50,
                 burst: 200,
             }),
+            require_digest: true,
         },
         modules: vec![
             ModuleEntry {
                 path: folder.path("modules/a"),
                 name: Some("a-2".parse().unwrap()),
+                digest: Some(Sha256(digest)),
                 config: Config(vec![
                     ("a.b".to_owned(), ConfigValue::String("c".to_owned())),
                     ("threshold".to_owned(), ConfigValue::Integer(5)),
@@ -112,6 +118,7 @@ fn a_full_file_resolves_to_what_it_says() {
             ModuleEntry {
                 path: "/elsewhere".into(),
                 name: None,
+                digest: None,
                 config: Config::default(),
             },
         ],
@@ -139,7 +146,13 @@ fn what_is_not_said_has_a_default() {
             level: LogLevels::default()
         }
     );
-    assert_eq!(config.policy, Policy { rpc_rate: None });
+    assert_eq!(
+        config.policy,
+        Policy {
+            rpc_rate: None,
+            require_digest: false
+        }
+    );
     assert!(config.chains.is_empty() && config.modules.is_empty());
 }
 
@@ -220,6 +233,34 @@ nexum-engine.toml:8:8: `modules.name`: a module name is made of a-z, 0-9 and '-'
   help: a name is 1 to 64 of a-z, 0-9 and '-', such as \"price-alert\"
 nexum-engine.toml:9:20: `modules.config.price` holds a float, which a module's config cannot have
   help: an amount is an integer in base units or a string
+",
+    );
+}
+
+#[test]
+fn pins_that_are_none() {
+    check_after(
+        "[policy]
+require_digest = \"yes\"
+[[modules]]
+path = \"a\"
+digest = \"sha256:12\"
+[[modules]]
+path = \"b\"
+digest = \"ipfs:bafy\"
+[[modules]]
+path = \"c\"
+digest = 5
+",
+        "
+nexum-engine.toml:4:18: `policy.require_digest` takes true or false, not a string
+  help: True refuses a module whose component is pinned neither by its manifest nor by its entry under `modules`
+nexum-engine.toml:7:10: `modules.digest` is \"sha256:12\", which is no digest
+  help: write \"sha256:\" and the 64 hex digits that `sha256sum module.wasm` prints
+nexum-engine.toml:10:10: `modules.digest` is a `ipfs:` reference, which this engine does not take
+  help: write \"sha256:\" and the 64 hex digits that `sha256sum module.wasm` prints
+nexum-engine.toml:13:10: `modules.digest` takes \"sha256:\" and 64 hex digits, not an integer
+  help: The digest that the component's bytes must have: \"sha256:\" and 64 hex digits
 ",
     );
 }

@@ -238,6 +238,46 @@ fn components() {
 }
 
 #[test]
+fn pins() {
+    let none = "0".repeat(64);
+    let folder = good();
+    folder.append(
+        "nexum-engine.toml",
+        &format!("digest = \"sha256:{none}\"\n"),
+    );
+    refused(
+        &folder,
+        &["nexum-engine.toml:9:10", "its entry is pinned to", &none],
+    );
+
+    // The two say different things, whatever the bytes are.
+    let manifest = fs::read_to_string(folder.path("counter/nexum.toml")).unwrap();
+    let other = format!("component = \"sha256:{}\"\n[chains]", "1".repeat(64));
+    folder.write("counter/nexum.toml", manifest.replace("[chains]", &other));
+    refused(
+        &folder,
+        &[
+            "nexum-engine.toml:9:10",
+            "and its manifest says that its component is 1111",
+            "counter/nexum.toml:4:13",
+            "get the bundle anew",
+        ],
+    );
+
+    let folder = good();
+    folder.append("nexum-engine.toml", "[policy]\nrequire_digest = true\n");
+    refused(
+        &folder,
+        &[
+            "nexum-engine.toml:8:8",
+            "policy.require_digest",
+            "add to its entry:",
+            "digest = \"sha256:",
+        ],
+    );
+}
+
+#[test]
 fn an_import_that_is_not_declared() {
     let folder = Folder::following(DOWN, &["undeclared"]);
     let text = manifest("undeclared").replace(
