@@ -11,8 +11,9 @@ use nexum_types::ModuleName;
 
 use crate::{
     admin::{AdminError, AdminServer},
+    code_cache::{CodeCache, CodeOrigins, Keeping},
     lifecycle::Backoff,
-    load,
+    load::{self, Loader},
     modules::{Core, Modules, Origin},
     operate::Operator,
     remembered::{RememberError, Remembered},
@@ -29,6 +30,7 @@ pub struct Engine {
     operator: Operator,
     /// Ends when the engine is to end.
     admin: Option<AdminServer>,
+    code_origins: CodeOrigins,
 }
 
 /// Why an engine did not start. Nothing of any module has run.
@@ -100,7 +102,14 @@ impl Engine {
         let chains = Chains::new(config.chains.values().cloned()).map_err(StartError::Chain)?;
         let configured = bundles.len();
         bundles.extend(Remembered::of(&config.state_dir).bundles(&file, &bundles)?);
-        let loaded = load::load(host, &bundles, &chains, config.policy).await?;
+        let cache = Arc::new(CodeCache::new(&config.state_dir));
+        let loader = Loader {
+            host,
+            policy: config.policy,
+            kept: Arc::clone(&cache) as _,
+        };
+        let loaded = load::load(&loader, &bundles, &chains).await?;
+        let codes: Vec<_> = loaded.iter().map(|loaded| loaded.code().clone()).collect();
         chains
             .verify()
             .await
@@ -116,6 +125,7 @@ impl Engine {
             host: Arc::clone(host),
             chains,
             file,
+            code: Keeping::new(cache, Arc::clone(&state_dir)),
             state_dir,
             backoff,
             modules: Modules::default(),
@@ -133,9 +143,13 @@ impl Engine {
             core.run(bundle, loaded, store, origin)
                 .map_err(StartError::Chain)?;
         }
+        let code_origins = CodeOrigins::of(&codes);
+        // Only now, so that no module waits for it.
+        core.code.keep(codes);
         Ok(Self {
             operator: Operator(core),
             admin: Some(admin),
+            code_origins,
         })
     }
 
@@ -153,6 +167,12 @@ impl Engine {
 
     fn core(&self) -> &Core {
         &self.operator.0
+    }
+
+    /// How the modules came by their code when the engine started.
+    #[must_use]
+    pub fn code_origins(&self) -> CodeOrigins {
+        self.code_origins
     }
 
     /// Takes no more events, lets the calls in flight end within the configured grace, commits,
@@ -185,6 +205,8 @@ impl Engine {
             }
             modules.push(handle.status.read());
         }
+        // What is not kept in time is compiled again at the next start.
+        let _ = tokio::time::timeout_at(deadline, self.core().code.end()).await;
         Stopped {
             modules,
             cut_off,

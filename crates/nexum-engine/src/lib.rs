@@ -4,6 +4,7 @@
 //! no loop that all modules share: each module's worker pulls from the feeds at its own pace.
 
 mod admin;
+mod code_cache;
 mod command;
 mod delivery;
 mod difference;
@@ -23,7 +24,9 @@ pub mod wire;
 mod worker;
 
 pub use admin::AdminError;
+pub use code_cache::CodeOrigins;
 pub use difference::Widening;
+
 pub use engine::{Engine, StartError, Stopped};
 pub use lifecycle::{Backoff, Phase};
 pub use load::check;

@@ -10,7 +10,7 @@ use std::{
 
 use futures::{StreamExt as _, stream};
 use nexum_chain::Limited;
-use nexum_host::{Host, LoadError, Loaded, LogRate, ModuleSpec};
+use nexum_host::{Host, KeptCode, LoadError, Loaded, LogRate, ModuleSpec, NothingKept};
 use nexum_manifest::{Bundle, ManifestErrors, Pin, Policy, Problem, Setup};
 use nexum_types::{BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest, RpcResult};
 
@@ -32,16 +32,23 @@ enum Fault {
     Load(LoadError),
 }
 
+/// What every module is loaded with.
+pub(crate) struct Loader<'a> {
+    pub(crate) host: &'a Arc<Host>,
+    pub(crate) policy: Policy,
+    /// What is here is not compiled.
+    pub(crate) kept: Arc<dyn KeptCode>,
+}
+
 /// Compiles and checks every bundle's component, under the operator's policy. Each module reaches
 /// its chains through `chain`, at the rate that the policy allows each.
 pub(crate) async fn load<C: ChainRpc + Clone>(
-    host: &Arc<Host>,
+    loader: &Loader<'_>,
     bundles: &[Bundle],
     chain: &C,
-    policy: Policy,
 ) -> Result<Vec<Loaded>, StartError> {
     let results: Vec<_> = stream::iter(bundles)
-        .map(|bundle| compile(host, bundle, chain.clone(), policy))
+        .map(|bundle| compile(loader, bundle, chain.clone()))
         .buffered(COMPILED_AT_ONCE)
         .collect()
         .await;
@@ -58,28 +65,26 @@ pub(crate) async fn load<C: ChainRpc + Clone>(
 
 /// The same for one bundle.
 pub(crate) async fn load_one<C: ChainRpc>(
-    host: &Arc<Host>,
+    loader: &Loader<'_>,
     bundle: &Bundle,
     chain: C,
-    policy: Policy,
 ) -> Result<Loaded, StartError> {
-    let compiled = compile(host, bundle, chain, policy).await;
+    let compiled = compile(loader, bundle, chain).await;
     let refused = |fault| StartError::Refused(problem(bundle, &fault).into());
     compiled.map_err(StartError::Task)?.map_err(refused)
 }
 
 fn compile<C: ChainRpc>(
-    host: &Arc<Host>,
+    loader: &Loader<'_>,
     bundle: &Bundle,
     chain: C,
-    policy: Policy,
 ) -> JoinHandle<Result<Loaded, Fault>> {
-    let host = Arc::clone(host);
+    let (host, kept) = (Arc::clone(loader.host), Arc::clone(&loader.kept));
     let path = bundle.component.clone();
-    let spec = spec(bundle, chain, policy);
+    let spec = spec(bundle, chain, loader.policy);
     tokio::task::spawn_blocking(move || {
         let bytes = read(&path)?;
-        host.load(&bytes, spec).map_err(Fault::Load)
+        host.load(&bytes, spec, &*kept).map_err(Fault::Load)
     })
 }
 
@@ -99,12 +104,13 @@ fn read(path: &Path) -> Result<Vec<u8>, Fault> {
 /// component is one, is pinned where it must be, is for this contract, and imports only what its
 /// manifest declares.
 pub async fn check(setup: &Setup) -> Result<(), StartError> {
-    let policy = setup.engine.config().policy;
     let clock = Arc::new(nexum_host::SystemClock::new());
-    let host = Host::new(clock).map_err(StartError::Host)?;
-    load(&Arc::new(host), &setup.bundles, &NoChains, policy)
-        .await
-        .map(drop)
+    let loader = Loader {
+        host: &Arc::new(Host::new(clock).map_err(StartError::Host)?),
+        policy: setup.engine.config().policy,
+        kept: Arc::new(NothingKept),
+    };
+    load(&loader, &setup.bundles, &NoChains).await.map(drop)
 }
 
 /// What is wrong, at the line of the manifest that has to do with it.

@@ -16,6 +16,7 @@ use tokio::{runtime, sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    code_cache::Keeping,
     command::{Command, Version},
     engine::store_options,
     inlet::Inlet,
@@ -40,6 +41,7 @@ pub(crate) struct Core {
     pub(crate) chains: Chains,
     pub(crate) file: EngineFile,
     pub(crate) state_dir: Arc<StateDir>,
+    pub(crate) code: Keeping,
     pub(crate) backoff: Backoff,
     pub(crate) modules: Modules,
     /// Where the workers run.

@@ -20,7 +20,7 @@ use crate::{
     command::{Command, LetterOrder},
     difference::{self, Widening},
     engine::store_options,
-    load,
+    load::{self, Loader},
     modules::{Core, Handle, Origin},
     remembered::{self, BundlesError, Remembered},
     status::ModuleStatus,
@@ -514,9 +514,16 @@ impl Core {
     }
 
     async fn loaded(&self, bundle: &Bundle) -> Result<nexum_host::Loaded, OperateError> {
-        let policy = self.file.config().policy;
-        match load::load_one(&self.host, bundle, self.chains.clone(), policy).await {
-            Ok(loaded) => Ok(loaded),
+        let loader = Loader {
+            host: &self.host,
+            policy: self.file.config().policy,
+            kept: self.code.cache(),
+        };
+        match load::load_one(&loader, bundle, self.chains.clone()).await {
+            Ok(loaded) => {
+                self.code.keep(vec![loaded.code().clone()]);
+                Ok(loaded)
+            }
             Err(StartError::Refused(errors)) => Err(OperateError::Refused(errors)),
             Err(error) => Err(failed(error)),
         }

@@ -1,5 +1,5 @@
-//! Compiled code. Modules whose components have the same bytes share it: one bundle that runs
-//! under a hundred names is compiled once, and is in memory once.
+//! Compiled code in memory. Modules whose components have the same bytes share it: one bundle
+//! that runs under a hundred names is compiled once, and is in memory once.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,10 @@ use std::{
 use nexum_manifest::Sha256;
 use wasmtime::{Engine, component::Component};
 
-use crate::load::LoadError;
+use crate::{
+    kept_code::{self, CodeKey, CodeOrigin, CompiledCode, KeptCode},
+    load::LoadError,
+};
 
 /// What compiling came to. Whoever asks first compiles; whoever asks meanwhile waits.
 type Slot = OnceLock<Result<Component, String>>;
@@ -37,35 +40,62 @@ impl CodeCache {
 }
 
 impl Code {
-    /// The component itself, compiled now if it is not yet. `bytes` must have the digest that
-    /// the code was asked for by. Takes processor time in proportion to their size.
-    pub(crate) fn compile(&self, engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-        self.0
-            .get_or_init(|| Component::new(engine, bytes).map_err(|error| format!("{error:#}")))
-            .clone()
-            .map_err(LoadError::Compile)
+    /// The code itself: shared, or kept, or compiled now. `bytes` must have the digest that it was
+    /// asked for by. Compiling takes processor time in proportion to their size.
+    pub(crate) fn get(
+        &self,
+        engine: &Engine,
+        key: CodeKey,
+        bytes: &[u8],
+        kept: &dyn KeptCode,
+    ) -> Result<CompiledCode, LoadError> {
+        let mut origin = CodeOrigin::Shared;
+        let component = self.0.get_or_init(|| {
+            if let Some(component) = kept_code::load(kept, key, engine) {
+                origin = CodeOrigin::Kept;
+                return Ok(component);
+            }
+            origin = CodeOrigin::Compiled;
+            Component::new(engine, bytes).map_err(|error| format!("{error:#}"))
+        });
+        match component {
+            Ok(component) => Ok(CompiledCode {
+                key,
+                origin,
+                component: component.clone(),
+            }),
+            Err(error) => Err(LoadError::Compile(error.clone())),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::NothingKept;
 
     #[test]
     fn code_is_shared_while_it_is_in_use() {
         const EMPTY_COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
         let (cache, engine) = (CodeCache::default(), Engine::default());
-        let digest = |byte| Sha256([byte; 32]);
-        let first = cache.code_of(digest(1));
-        let component = first.compile(&engine, EMPTY_COMPONENT).unwrap();
-        let again = cache.code_of(digest(1));
+        let key = CodeKey {
+            component: Sha256([1; 32]),
+            build: Sha256([0; 32]),
+        };
+        let get = |code: &Code, bytes| code.get(&engine, key, bytes, &NothingKept);
+        let first = cache.code_of(key.component);
+        let compiled = get(&first, EMPTY_COMPONENT).unwrap();
+        assert_eq!(compiled.origin(), CodeOrigin::Compiled);
+        let again = cache.code_of(key.component);
+        let shared = get(&again, b"").unwrap();
+        assert_eq!(shared.origin(), CodeOrigin::Shared);
         assert_eq!(
-            again.compile(&engine, b"").unwrap().image_range(),
-            component.image_range()
+            shared.component.image_range(),
+            compiled.component.image_range()
         );
 
         drop((first, again));
-        let anew = cache.code_of(digest(1));
-        assert!(anew.compile(&engine, b"").is_err(), "it was let go of");
+        let anew = cache.code_of(key.component);
+        assert!(get(&anew, b"").is_err(), "it was let go of");
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! One file per interface; beside them the closed WASI, the limits, the load (compile, check,
 //! link) and the call. This crate opens no file and no socket: chains and state are ports of
-//! `nexum-types`, and what a call wrote is handed back, never committed here.
+//! `nexum-types`, compiled code that was kept comes by a port of its own, and what a call wrote is
+//! handed back, never committed here.
 
 mod bindings;
 mod call;
@@ -10,6 +11,7 @@ mod chain;
 mod clock;
 mod code;
 mod guest;
+mod kept_code;
 mod limits;
 mod load;
 mod local_store;
@@ -22,6 +24,7 @@ mod wasi;
 
 pub use call::{CallReport, Instance, Outcome};
 pub use clock::{Clock, SystemClock};
+pub use kept_code::{CodeKey, CodeOrigin, CompiledCode, KeptCode, NothingKept, SerializeError};
 pub use limits::{MAX_LOG_LINE_BYTES, MAX_RANDOM_BYTES};
 pub use load::{Host, HostSetupError, LoadError, Loaded, ModuleSpec};
 pub use logging::LogRate;

@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     code::{Code, CodeCache},
     guest::Guest,
+    kept_code::{self, CodeKey, CompiledCode, KeptCode},
     limits::{FIBER_STACK_BYTES, WASM_STACK_BYTES},
     logging::{LogRate, ModuleLog},
     ticker::Ticker,
@@ -32,6 +33,8 @@ const TYPES: &str = "types";
 /// The wasm engine, shared by all modules.
 pub struct Host {
     engine: Engine,
+    /// What code of this engine is of use for, see [`CodeKey`].
+    build: Sha256,
     code: CodeCache,
     clock: Arc<dyn Clock>,
     ticker: Arc<Ticker>,
@@ -183,6 +186,7 @@ impl Host {
             Engine::new(&config).map_err(|error| HostSetupError::Engine(format!("{error:#}")))?;
         let ticker = Ticker::start(&engine).map_err(HostSetupError::Thread)?;
         Ok(Self {
+            build: kept_code::build_of(&engine),
             engine,
             code: CodeCache::default(),
             clock,
@@ -191,8 +195,14 @@ impl Host {
     }
 
     /// Compiles, checks and links one component. Takes processor time in proportion to its size,
-    /// unless a module of the same bytes is loaded: call it where blocking is allowed.
-    pub fn load(&self, bytes: &[u8], spec: ModuleSpec) -> Result<Loaded, LoadError> {
+    /// unless a module of the same bytes is loaded or its code is in `kept`: call it where
+    /// blocking is allowed.
+    pub fn load(
+        &self,
+        bytes: &[u8],
+        spec: ModuleSpec,
+        kept: &dyn KeptCode,
+    ) -> Result<Loaded, LoadError> {
         let found = Sha256(sha2::Sha256::digest(bytes).into());
         match spec.pin {
             Some(pin) if pin.digest() != found => return Err(LoadError::Digest { pin, found }),
@@ -200,22 +210,26 @@ impl Host {
             _ => {}
         }
         check_kind(bytes)?;
-        let code = self.code.code_of(found);
-        let component = code.compile(&self.engine, bytes)?;
-        check_imports(&self.engine, &component, &spec.capabilities)?;
+        let key = CodeKey {
+            component: found,
+            build: self.build,
+        };
+        let slot = self.code.code_of(found);
+        let code = slot.get(&self.engine, key, bytes, kept)?;
+        check_imports(&self.engine, &code.component, &spec.capabilities)?;
         let linker = self
             .linker(&spec.capabilities)
             .map_err(|error| unlinkable(&error))?;
         let pre = linker
-            .instantiate_pre(&component)
+            .instantiate_pre(&code.component)
             .map_err(|error| unlinkable(&error))?;
         let pre = EventModulePre::new(pre)
             .map_err(|error| LoadError::OtherWorld(error.root_cause().to_string()))?;
         let log = Arc::new(ModuleLog::new(spec.name, spec.log_rate));
         Ok(Loaded {
             pre,
-            digest: found,
-            _code: code,
+            code,
+            _slot: slot,
             resources: spec.resources,
             chains: Arc::new(spec.chains),
             chain: spec.chain,
@@ -320,9 +334,9 @@ fn check_imports(
 #[derive(Clone)]
 pub struct Loaded {
     pub(crate) pre: EventModulePre<Guest>,
-    digest: Sha256,
-    /// Keeps the code shared with further modules of the same bytes.
-    _code: Code,
+    code: CompiledCode,
+    /// While it is there, further modules of the same bytes share the code.
+    _slot: Code,
     pub(crate) resources: Resources,
     pub(crate) chains: Arc<BTreeSet<ChainId>>,
     pub(crate) chain: Arc<dyn ChainRpc>,
@@ -336,7 +350,13 @@ impl Loaded {
     /// The digest of the bytes that were compiled.
     #[must_use]
     pub fn digest(&self) -> Sha256 {
-        self.digest
+        self.code.key().component
+    }
+
+    /// Its code, to be kept for the next start.
+    #[must_use]
+    pub fn code(&self) -> &CompiledCode {
+        &self.code
     }
 }
 

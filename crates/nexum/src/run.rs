@@ -2,7 +2,7 @@
 
 use std::{process, thread};
 
-use nexum_engine::{Engine, Stopped};
+use nexum_engine::{CodeOrigins, Engine, Stopped};
 use nexum_manifest::Setup;
 use nexum_types::ModuleName;
 use tokio::{
@@ -63,7 +63,12 @@ async fn serve(
             return Ok(Ended::BeforeRunning);
         }
     };
-    tracing::info!("engine is running");
+    let CodeOrigins {
+        compiled,
+        kept,
+        shared,
+    } = engine.code_origins();
+    tracing::info!(compiled, kept, shared, "engine is running");
     let signal = named(stop_asked.await);
     tracing::info!(signal, ?grace, "stopping: calls in flight may finish");
     let Stopped {

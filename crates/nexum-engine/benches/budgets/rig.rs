@@ -12,7 +12,7 @@ use std::{
 
 use nexum_chain::Chains;
 use nexum_engine::{Engine, ModuleStatus};
-use nexum_host::{Host, Instance, LogRate, ModuleSpec, Outcome, SystemClock};
+use nexum_host::{Host, Instance, LogRate, ModuleSpec, NothingKept, Outcome, SystemClock};
 use nexum_manifest::{Capability, Durability, Resources, Setup};
 use nexum_store::{ModuleStore, StateDir, StoreOptions};
 use nexum_testkit::{RpcServer, ScriptedChain, guests};
@@ -102,7 +102,7 @@ impl Module {
             resources: Resources::default(),
             log_rate: LogRate::default(),
         };
-        let loaded = host.load(&component(fixture), spec).unwrap();
+        let loaded = host.load(&component(fixture), spec, &NothingKept).unwrap();
         let mut module = Self {
             instance: loaded.instantiate().await.unwrap(),
             state: Store::new(durability),

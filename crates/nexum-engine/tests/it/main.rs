@@ -11,6 +11,7 @@
 
 mod admin;
 mod burst;
+mod code_cache;
 mod coverage;
 mod delivery;
 mod evidence;

@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, fs, sync::Arc, thread};
 
 use nexum_chain::Chains;
-use nexum_host::{Host, Loaded, LogRate, ModuleSpec, SystemClock};
+use nexum_host::{Host, Loaded, LogRate, ModuleSpec, NothingKept, SystemClock};
 use nexum_manifest::{Capability, Resources};
 use nexum_testkit::{NewLog, RpcServer, ScriptedChain, guests};
 use nexum_types::Depth;
@@ -174,7 +174,7 @@ impl Guests {
         };
         let component = fs::read(guests::fixture("log-fold").unwrap()).unwrap();
         Self {
-            _fold: host.load(&component, spec).unwrap(),
+            _fold: host.load(&component, spec, &NothingKept).unwrap(),
             host: Arc::new(host),
         }
     }

@@ -1,6 +1,11 @@
-//! Which room may know which: dependencies point one way, and siblings never name each other.
+//! Which room may know which: dependencies point one way, and siblings never name each other. And
+//! where unsafe code is: in one file.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
 
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
@@ -78,4 +83,47 @@ fn dependencies_point_one_way() {
         wrong.is_empty(),
         "dependencies against the order: {wrong:?}"
     );
+}
+
+/// The one file with unsafe code.
+const UNSAFE: &str = "crates/nexum-host/src/kept_code.rs";
+
+/// The Rust files of a folder and of those in it.
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The workspace denies unsafe code, so that a file needs to name the lint to have any.
+#[test]
+fn what_is_unsafe_is_in_one_file() {
+    let lint = concat!("unsafe", "_code");
+    let text = |path: &Path| fs::read_to_string(path).unwrap();
+    let workspace_file = text(&workspace().join("Cargo.toml"));
+    assert!(workspace_file.contains(&format!("{lint} = \"deny\"")));
+
+    let mut files = Vec::new();
+    for package in members() {
+        let manifest = package.manifest_path.as_std_path();
+        assert!(
+            text(manifest).contains("[lints]\nworkspace = true"),
+            "{} has lints of its own",
+            package.name
+        );
+        sources(manifest.parent().unwrap(), &mut files);
+    }
+    let with: Vec<_> = files
+        .iter()
+        .filter(|file| text(file).contains(lint))
+        .map(|file| file.strip_prefix(workspace()).unwrap())
+        .collect();
+    assert_eq!(with, [Path::new(UNSAFE)]);
+    let block = concat!("unsafe", " {");
+    assert_eq!(text(&workspace().join(UNSAFE)).matches(block).count(), 1);
 }

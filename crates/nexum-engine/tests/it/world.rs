@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use nexum_engine::{Backoff, Engine, ModuleStatus, Operator, Phase, StartError, Stopped};
+use nexum_engine::{
+    Backoff, CodeOrigins, Engine, ModuleStatus, Operator, Phase, StartError, Stopped,
+};
 use nexum_host::{Host, SystemClock};
 use nexum_manifest::{Setup, Start};
 use nexum_store::{StateDir, StoreError};
@@ -333,6 +335,12 @@ impl World {
         self.folder.path().join("state")
     }
 
+    /// Takes away what `module` has left on the disk, so that it begins anew.
+    pub(crate) fn forget(&self, module: &str) {
+        let file = format!("modules/{module}.redb");
+        fs::remove_file(self.state_dir().join(file)).unwrap();
+    }
+
     /// The operator's file; written anew with each start.
     pub(crate) fn engine_file(&self) -> PathBuf {
         self.folder.path().join("nexum-engine.toml")
@@ -402,6 +410,10 @@ impl Running {
 
     pub(crate) fn status(&self, module: &str) -> ModuleStatus {
         of(self.engine.status(), module)
+    }
+
+    pub(crate) fn code_origins(&self) -> CodeOrigins {
+        self.engine.code_origins()
     }
 
     /// Waits until `module` is as `condition` says, and answers how it was then.
