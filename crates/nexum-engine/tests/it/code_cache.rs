@@ -113,7 +113,7 @@ async fn what_is_loaded_while_the_engine_runs_is_kept_too() {
         config: toml::Table::new(),
     };
     let engine = world.start().await;
-    engine.engine.load(request).await.unwrap();
+    engine.operator().load(request).await.unwrap();
     engine.stop().await;
     assert_eq!(run(&world).await, KEPT);
 }
