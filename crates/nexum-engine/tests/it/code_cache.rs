@@ -115,6 +115,8 @@ async fn what_is_loaded_while_the_engine_runs_is_kept_too() {
     let engine = world.start().await;
     engine.operator().load(request).await.unwrap();
     engine.stop().await;
+    // One more than it can have handled.
+    server.chain().mine(1);
     assert_eq!(run(&world).await, KEPT);
 }
 
