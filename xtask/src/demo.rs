@@ -121,7 +121,8 @@ fn write_bundle(bundle: &Path) -> Result<(), Failure> {
 
 fn write_config(config: &Path, urls: &[&str]) -> Result<(), Failure> {
     let mut text = String::from(
-        "[engine]\nstate_dir = \"state\"\n\n[chains.31337]\npoll_interval = \"200ms\"\n",
+        "[engine]\nstate_dir = \"state\"\n\n\
+         [observability]\nmetrics = \"127.0.0.1:0\"\nhealth = \"127.0.0.1:0\"\n\n[chains.31337]\npoll_interval = \"200ms\"\n",
     );
     for (priority, url) in urls.iter().enumerate() {
         text += &format!("\n[[chains.31337.endpoints]]\nurl = \"{url}\"\npriority = {priority}\n");

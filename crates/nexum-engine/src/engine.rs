@@ -15,6 +15,7 @@ use crate::{
     lifecycle::Backoff,
     load::{self, Loader},
     modules::{Core, Modules, Origin},
+    observe::{Addresses, Listeners, Roster, Server, Stage},
     operate::Operator,
     remembered::{RememberError, Remembered},
     status::ModuleStatus,
@@ -31,6 +32,8 @@ pub struct Engine {
     /// Ends when the engine is to end.
     admin: Option<AdminServer>,
     code_origins: CodeOrigins,
+    roster: Arc<Roster>,
+    server: Server,
 }
 
 /// Why an engine did not start. Nothing of any module has run.
@@ -39,7 +42,8 @@ pub enum StartError {
     /// The wasm engine could not be set up.
     #[error(transparent)]
     Host(HostSetupError),
-    /// Components were refused, or endpoints are of other chains than they are configured for.
+    /// Components were refused, endpoints are of other chains than they are configured for, or
+    /// addresses to listen on cannot be had.
     #[error("{0}")]
     Refused(ManifestErrors),
     /// A chain cannot be set up as configured.
@@ -57,6 +61,9 @@ pub enum StartError {
     /// The admin API cannot be served.
     #[error(transparent)]
     Admin(AdminError),
+    /// The thread that serves metrics and health could not be started.
+    #[error("the thread that serves metrics and health could not be started")]
+    Serve(#[source] std::io::Error),
     /// A task of the start was cut off.
     #[error("the start was cut off")]
     Task(#[source] tokio::task::JoinError),
@@ -99,6 +106,10 @@ impl Engine {
             mut bundles,
         } = setup;
         let config = file.config();
+        // First of all: whoever watches over the process sees it start.
+        let listeners = Listeners::bind(&file).map_err(StartError::Refused)?;
+        let roster = Arc::new(Roster::new());
+        let server = listeners.serve(&roster).map_err(StartError::Serve)?;
         let chains = Chains::new(config.chains.values().cloned()).map_err(StartError::Chain)?;
         let configured = bundles.len();
         bundles.extend(Remembered::of(&config.state_dir).bundles(&file, &bundles)?);
@@ -146,11 +157,20 @@ impl Engine {
         let code_origins = CodeOrigins::of(&codes);
         // Only now, so that no module waits for it.
         core.code.keep(codes);
+        roster.set_stage(Stage::Running);
         Ok(Self {
             operator: Operator(core),
             admin: Some(admin),
             code_origins,
+            roster,
+            server,
         })
+    }
+
+    /// Where the engine tells how it is.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.server.addresses()
     }
 
     /// The modules as they are now.
@@ -176,9 +196,10 @@ impl Engine {
     }
 
     /// Takes no more events, lets the calls in flight end within the configured grace, commits,
-    /// and flushes.
+    /// and flushes. Until all of that is done, metrics and health are served.
     pub async fn stop(mut self) -> Stopped {
         let grace = self.core().file.config().shutdown_grace;
+        self.roster.set_stage(Stage::Stopping);
         // What has been asked for is told that the engine stops; nothing new gets in.
         self.core().modules.close();
         drop(self.admin.take());
@@ -207,6 +228,7 @@ impl Engine {
         }
         // What is not kept in time is compiled again at the next start.
         let _ = tokio::time::timeout_at(deadline, self.core().code.end()).await;
+        self.server.stop().await;
         Stopped {
             modules,
             cut_off,

@@ -17,6 +17,7 @@ use crate::{
     config::RawConfig,
     decode::{self, At, Decode, Decoder, Tried, table},
     file::{self, Parsed},
+    observability::{self, RawObservability},
     secret::Env,
     source::{Shown, Source, Span},
 };
@@ -30,6 +31,8 @@ table! {
         optional policy: RawPolicy,
         /// The chains, by id: `[chains.1]`.
         optional chains: RawChains,
+        /// Where the engine tells how it and its modules are.
+        optional observability: RawObservability,
         /// The modules to run.
         optional modules: Vec<At<RawEntry>>,
     }
@@ -204,11 +207,26 @@ impl EngineFile {
             chains: self.parts.chains.clone(),
             file: self.parts.file.clone(),
             endpoints: BTreeMap::new(),
+            metrics: self.parts.metrics.clone(),
+            health: self.parts.health.clone(),
             source,
         };
         let (bundles, of_bundles) = bundle::read_all(&parts);
         let problems = parts.problems.iter().cloned().chain(of_bundles).collect();
         ManifestErrors::new(problems).map_or(Ok(bundles), Err)
+    }
+
+    /// Where the address of the metrics is written: the file as a whole where it is the default.
+    #[must_use]
+    pub fn metrics(&self) -> &Place {
+        &self.parts.metrics
+    }
+
+    /// Where the address of the health reports is written: the file as a whole where it is the
+    /// default.
+    #[must_use]
+    pub fn health(&self) -> &Place {
+        &self.parts.health
     }
 
     /// Reads and checks the bundle of each enabled module, in the order of the file.
@@ -271,6 +289,8 @@ pub(crate) struct EngineParts {
     /// The chains that are configured, well or not.
     pub(crate) chains: BTreeSet<ChainId>,
     endpoints: BTreeMap<ChainId, Vec<Place>>,
+    metrics: Place,
+    health: Place,
 }
 
 /// One enabled `[[modules]]` entry.
@@ -295,6 +315,8 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
     });
     let policy = raw.as_ref().and_then(|raw| raw.policy.as_ref());
     let policy = policy.map_or_else(Policy::default, |raw| resolve_policy(raw, &mut decoder));
+    let observability = raw.as_ref().and_then(|raw| raw.observability.as_ref());
+    let (observability, listen) = observability::resolve(observability, &mut decoder);
     let words = decode::words(&RawEngineFile::schema());
     let shown = Shown::Only {
         words: &words,
@@ -317,11 +339,14 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
             },
             chains,
             policy,
+            observability,
             modules: entries.iter().map(|parts| parts.entry.clone()).collect(),
         })
     });
     let configured = raw.iter().filter_map(|raw| raw.chains.as_ref());
     let place = |spans: Vec<Span>| spans.into_iter().map(|span| source.place(span)).collect();
+    let written =
+        |span: Option<Span>| span.map_or_else(|| source.whole(), |span| source.place(span));
     let parts = EngineParts {
         problems: file::problems(&source, decoder.found),
         entries,
@@ -331,6 +356,8 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
             .map(|(chain, spans)| (chain, place(spans)))
             .collect(),
         file: source.name().to_owned(),
+        metrics: written(listen.metrics),
+        health: written(listen.health),
         source,
     };
     Ok((config, parts))

@@ -19,6 +19,7 @@ mod file;
 mod lists;
 mod log_levels;
 mod module;
+mod observability;
 mod problem;
 mod resolved;
 mod secret;

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    net::{Ipv4Addr, SocketAddr},
     num::{NonZeroU32, NonZeroU64},
     path::PathBuf,
     time::Duration,
@@ -277,6 +278,8 @@ pub struct EngineConfig {
     pub chains: BTreeMap<ChainId, ChainSettings>,
     /// The ceilings that no manifest widens.
     pub policy: Policy,
+    /// Where the engine tells how it and its modules are.
+    pub observability: ObservabilitySettings,
     /// The modules to run, each name once.
     pub modules: Vec<ModuleEntry>,
 }
@@ -288,6 +291,38 @@ pub struct Policy {
     pub rpc_rate: Option<Rate>,
     /// Whether a module is refused whose component nobody has pinned.
     pub require_digest: bool,
+}
+
+/// Where the engine tells how it and its modules are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservabilitySettings {
+    /// Where metrics are served; `None`: nowhere. Port 0 is any free one.
+    pub metrics: Option<SocketAddr>,
+    /// Where health reports and the status page are served; `None`: nowhere. Port 0 is any free
+    /// one.
+    pub health: Option<SocketAddr>,
+    /// The host names by which both are asked, in lower case, besides `localhost` and IP
+    /// addresses, which always do.
+    pub hosts: BTreeSet<String>,
+}
+
+impl ObservabilitySettings {
+    /// The port of the metrics, unless told otherwise.
+    pub const METRICS_PORT: u16 = 9090;
+    /// The port of the health reports, unless told otherwise.
+    pub const HEALTH_PORT: u16 = 8080;
+}
+
+impl Default for ObservabilitySettings {
+    /// Both, on the loopback address.
+    fn default() -> Self {
+        let on = |port| Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        Self {
+            metrics: on(Self::METRICS_PORT),
+            health: on(Self::HEALTH_PORT),
+            hosts: BTreeSet::new(),
+        }
+    }
 }
 
 /// How and how much the engine logs.

@@ -261,6 +261,9 @@ impl Launched {
             r#"
             [engine]
             state_dir = "state"
+            [observability]
+            metrics = "off"
+            health = "off"
             [chains.{CHAIN}]
             poll_interval = "{}ms"
             [[chains.{CHAIN}.endpoints]]

@@ -1,7 +1,7 @@
 //! The engine over real bundles on disk, real guests, real state files and real JSON-RPC servers.
 //!
 //! [`world`] sets the stage and runs the engine, [`evidence`] reads what a module has left behind,
-//! [`log`] what was logged; every other module has one subject.
+//! [`log`] what was logged, [`http`] asks the engine itself; every other module has one subject.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@ mod code_cache;
 mod coverage;
 mod delivery;
 mod evidence;
+mod http;
 mod isolation;
 mod letters;
 mod lifecycle;
@@ -28,5 +29,6 @@ mod refusals;
 mod reorgs;
 mod rooms;
 mod rpc;
+mod servers;
 mod transactions;
 mod world;

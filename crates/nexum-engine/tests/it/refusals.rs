@@ -1,6 +1,6 @@
 //! Bad input at the start: told all at once, with file, line and remedy, before anything runs.
 
-use std::{fs, path::Path};
+use std::{fs, net::TcpListener, path::Path};
 
 use nexum_engine::StartError;
 use nexum_manifest::Problem;
@@ -238,4 +238,29 @@ async fn every_component_is_looked_at_before_any_is_refused() {
             .all(named)
     );
     assert_eq!(server.request_log().wire_messages, 0, "chain {CHAIN}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_that_are_taken() {
+    let server = server(1).await;
+    let taken = ["metrics", "health"].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [metrics, health] = taken.each_ref().map(|one| one.local_addr().unwrap());
+    let world = World::over(&server, Via::Ws)
+        .observed_at(&metrics.to_string(), &health.to_string())
+        .module(Module::fixture("counter"));
+
+    let told = refused(&world).await;
+
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (told, (key, address)) in told.iter().zip([("metrics", metrics), ("health", health)]) {
+        told.assert(
+            &world.engine_file(),
+            &format!("{key} = \"{address}\""),
+            &format!("`{key}` cannot be served at {address}: another program listens there"),
+            &format!("give `{key}` under [observability] another address"),
+        );
+    }
+    assert_eq!(server.request_log().wire_messages, 0, "nothing was started");
+    drop(taken);
+    world.start().await.stop().await;
 }

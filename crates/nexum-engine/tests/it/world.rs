@@ -5,6 +5,7 @@ use std::{
     collections::BTreeSet,
     fmt::Write as _,
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -232,6 +233,8 @@ pub(crate) struct World {
     /// Each module with what its entry says, further to the path.
     entries: Vec<(String, String)>,
     grace: &'static str,
+    /// The lines of `[observability]`.
+    observability: String,
     host: Option<Arc<Host>>,
     backoff: Backoff,
 }
@@ -257,6 +260,7 @@ impl World {
             policy: String::new(),
             entries: Vec::new(),
             grace: "60s",
+            observability: "metrics = \"off\"\nhealth = \"off\"\n".to_owned(),
         }
     }
 
@@ -322,6 +326,17 @@ impl World {
         Self { grace, ..self }
     }
 
+    /// The engine tells how it is, on free ports.
+    pub(crate) fn observed(self) -> Self {
+        self.observed_at("127.0.0.1:0", "127.0.0.1:0")
+    }
+
+    /// The same at these addresses.
+    pub(crate) fn observed_at(mut self, metrics: &str, health: &str) -> Self {
+        self.observability = format!("metrics = \"{metrics}\"\nhealth = \"{health}\"\n");
+        self
+    }
+
     /// The component of a module that is in this world, to be tampered with.
     pub(crate) fn component(&self, module: &str) -> PathBuf {
         self.folder.path().join(module).join("module.wasm")
@@ -352,11 +367,12 @@ impl World {
             chains,
             policy,
             entries,
+            observability,
             ..
         } = self;
         let mut text = format!(
             "[engine]\nstate_dir = \"state\"\nshutdown_grace = \"{grace}\"\n\
-             [policy]\n{policy}{chains}"
+             [policy]\n{policy}[observability]\n{observability}{chains}"
         );
         for (name, entry) in entries {
             write!(text, "[[modules]]\npath = \"{name}\"\n{entry}").unwrap();
@@ -406,6 +422,16 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn operator(&self) -> &Operator {
         self.engine.operator()
+    }
+
+    /// Where the engine tells how it is. It does so.
+    pub(crate) fn health(&self) -> SocketAddr {
+        self.engine.addresses().health.unwrap()
+    }
+
+    /// Where its metrics are. It has some.
+    pub(crate) fn metrics(&self) -> SocketAddr {
+        self.engine.addresses().metrics.unwrap()
     }
 
     pub(crate) fn status(&self, module: &str) -> ModuleStatus {

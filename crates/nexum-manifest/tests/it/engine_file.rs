@@ -1,10 +1,10 @@
 //! `nexum-engine.toml`.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use nexum_manifest::{
-    ChainSettings, EngineConfig, LogFormat, LogLevel, LogLevels, LogSettings, ModuleEntry, Policy,
-    Rate, Sha256,
+    ChainSettings, EngineConfig, LogFormat, LogLevel, LogLevels, LogSettings, ModuleEntry,
+    ObservabilitySettings, Policy, Rate, Sha256,
 };
 use nexum_types::{ChainId, Config, ConfigValue};
 
@@ -34,6 +34,11 @@ fn a_full_file_resolves_to_what_it_says() {
             rpc_requests_per_second = 50
             rpc_burst = 200
             require_digest = true
+
+            [observability]
+            metrics = "off"
+            health = "[::1]:8081"
+            hosts = ["Nexum.internal", "nexum"]
 
             [chains.1]
             poll_interval = "500ms"
@@ -105,6 +110,11 @@ fn a_full_file_resolves_to_what_it_says() {
             }),
             require_digest: true,
         },
+        observability: ObservabilitySettings {
+            metrics: None,
+            health: Some("[::1]:8081".parse().unwrap()),
+            hosts: ["nexum".to_owned(), "nexum.internal".to_owned()].into(),
+        },
         modules: vec![
             ModuleEntry {
                 path: folder.path("modules/a"),
@@ -153,6 +163,12 @@ fn what_is_not_said_has_a_default() {
             require_digest: false
         }
     );
+    let observability = ObservabilitySettings {
+        metrics: Some("127.0.0.1:9090".parse().unwrap()),
+        health: Some("127.0.0.1:8080".parse().unwrap()),
+        hosts: BTreeSet::new(),
+    };
+    assert_eq!(config.observability, observability);
     assert!(config.chains.is_empty() && config.modules.is_empty());
 }
 
@@ -195,7 +211,7 @@ nexum-engine.toml:4:13: `engine.log.level` takes a string, not an integer
 nexum-engine.toml:5:18: `engine.shutdown_grace` takes a duration such as \"30s\", not an integer
   help: How long the calls in flight may take to finish after a request to stop
 nexum-engine.toml:6:2: unknown key `policies`
-  help: the keys here are `engine`, `policy`, `chains`, `modules`
+  help: the keys here are `engine`, `policy`, `chains`, `observability`, `modules`
 ",
     );
     check_engine(

@@ -14,6 +14,7 @@ mod check;
 mod engine_file;
 mod log_filters;
 mod module_file;
+mod observability;
 mod schema;
 mod secrets;
 mod subscriptions;

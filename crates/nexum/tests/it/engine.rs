@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read},
+    net::SocketAddr,
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
@@ -9,6 +10,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 /// Far beyond what anything here takes, on a machine that does much else.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
@@ -59,8 +61,14 @@ impl Engine {
 
     /// Waits until a line of the log has `text`.
     pub(crate) fn wait_for_line(&self, text: &str) {
+        self.line(text);
+    }
+
+    /// The first line of the log that has `text`, once there is one.
+    pub(crate) fn line(&self, text: &str) -> String {
         let lines = self.stdout.read.lock().unwrap();
-        let missing = |lines: &mut Vec<String>| !lines.iter().any(|line| line.contains(text));
+        let found = |lines: &[String]| lines.iter().find(|line| line.contains(text)).cloned();
+        let missing = |lines: &mut Vec<String>| found(lines).is_none();
         let waited = self
             .stdout
             .more
@@ -72,6 +80,17 @@ impl Engine {
             lines.join("\n"),
             self.stderr.read.lock().unwrap().join("\n")
         );
+        found(&lines).unwrap()
+    }
+
+    /// Where it serves health, as its log tells. The log is JSON.
+    pub(crate) fn health(&self) -> SocketAddr {
+        self.listening("health is served")
+    }
+
+    fn listening(&self, text: &str) -> SocketAddr {
+        let line: Value = serde_json::from_str(&self.line(text)).unwrap();
+        line["listening"].as_str().unwrap().parse().unwrap()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -43,6 +43,7 @@ impl Folder {
         for bundle in bundles {
             text += &format!("[[modules]]\npath = \"{bundle}\"\n");
         }
+        text += "[observability]\nmetrics = \"127.0.0.1:0\"\nhealth = \"127.0.0.1:0\"\n";
         self.write("nexum-engine.toml", text);
     }
 

@@ -13,6 +13,7 @@ mod inspect;
 mod kill;
 mod node;
 mod operate;
+mod probes;
 mod refusals;
 mod resync;
 mod secrets;

@@ -55,6 +55,7 @@ fn folder(url: &str, given: Given) -> Folder {
         "nexum-engine.toml",
         format!(
             "[engine]\nstate_dir = \"state\"\nlog.level = \"trace\"\n\
+             [observability]\nmetrics = \"off\"\nhealth = \"off\"\n\
              [chains.{CHAIN}]\npoll_interval = \"50ms\"\n\
              [[chains.{CHAIN}.endpoints]]\nurl = {url_value}\n\
              [[modules]]\npath = \"counter\"\n"
