@@ -122,6 +122,19 @@ impl Chains {
         running.as_ref().map(|(feed, _)| feed.status())
     }
 
+    /// The feeds that have been started, in the order of the chains' ids.
+    #[must_use]
+    pub fn feeds(&self) -> Vec<(ChainId, Feed)> {
+        let started = |chain: &Chain| {
+            let feed = chain.feed.lock().unwrap_or_else(PoisonError::into_inner);
+            feed.as_ref().map(|(feed, _)| feed.clone())
+        };
+        self.0
+            .iter()
+            .filter_map(|(id, chain)| Some((*id, started(chain)?)))
+            .collect()
+    }
+
     /// What the requests of each chain have come to so far, in the order of the chains' ids.
     #[must_use]
     pub fn stats(&self) -> Vec<ChainStats> {

@@ -26,7 +26,7 @@ mod width;
 use std::{
     fmt,
     sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nexum_manifest::{ChainSettings, OnLag};
@@ -163,6 +163,30 @@ impl Feed {
     #[must_use]
     pub fn head(&self) -> Option<BlockRef> {
         *self.0.head.borrow()
+    }
+
+    /// The newest block that is that sure. `None` where that is not known.
+    #[must_use]
+    pub fn newest(&self, depth: Depth) -> Option<BlockNumber> {
+        let tip = self.head()?.number;
+        self.0.tags.borrow().newest(depth, tip)
+    }
+
+    /// Since when a reader at this depth could have had the block: since it was known, or since
+    /// the block was that confirmed it. `None` where it is not among the recent ones, and for
+    /// `safe` and `finalized`, of which only the node knows.
+    #[must_use]
+    pub fn available_since(&self, block: BlockRef, depth: Depth) -> Option<Instant> {
+        let ring = self.0.ring();
+        if !ring.has(block.number, &block.hash) {
+            return None;
+        }
+        let confirmed_by = match depth {
+            Depth::Head => block.number.0,
+            Depth::Confirmations(blocks) => block.number.0.checked_add(blocks.into())?,
+            Depth::Safe | Depth::Finalized => return None,
+        };
+        Some(ring.get(BlockNumber(confirmed_by))?.since)
     }
 
     /// How the feed is.

@@ -78,6 +78,9 @@ pub(crate) fn stack(
             limiter,
             health: Arc::clone(health),
         })
-        .layer(TimeoutLayer(request_timeout))
+        .layer(TimeoutLayer {
+            longest: request_timeout,
+            health: Arc::clone(health),
+        })
         .service(transport)
 }

@@ -19,7 +19,7 @@ use std::{
 use alloy_json_rpc::{Id, Request, SerializedRequest};
 use futures::future::join_all;
 use nexum_manifest::ChainSettings;
-use nexum_types::{BlockNumber, ChainId};
+use nexum_types::{BlockNumber, ChainId, Counter};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::{
     runtime::Handle,
@@ -31,7 +31,7 @@ use crate::{
     failure::{Failure, NodeError, limits_rate_of},
     header,
     secrets::Secrets,
-    stats::{Counter, EndpointStats},
+    stats::EndpointStats,
     transport::Transport,
 };
 use health::Standing;
@@ -144,9 +144,21 @@ impl Provider {
         Ok(())
     }
 
-    pub(crate) fn stats(&self) -> (Vec<EndpointStats>, u64) {
+    /// How the endpoints are, and which of them would be asked now.
+    pub(crate) fn stats(&self) -> (Vec<EndpointStats>, Option<usize>) {
         let endpoints = self.nodes().iter().map(|node| node.stats());
-        (endpoints.collect(), self.fallbacks.get())
+        let ranked = self.ranked();
+        let first = ranked.first().map(|(_, node)| *node);
+        let in_use = first.and_then(|first| {
+            let nodes = self.nodes();
+            nodes.iter().position(|node| Arc::ptr_eq(node, first))
+        });
+        (endpoints.collect(), in_use)
+    }
+
+    /// How often an endpoint did not answer and the next one was asked.
+    pub(crate) fn fallbacks(&self) -> u64 {
+        self.fallbacks.get()
     }
 
     /// The node to use now, of those that are not among `failed`: the most preferred that is well,

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::future::{FutureExt, join_all};
-use nexum_types::{HostError, HostErrorKind};
+use nexum_types::{Counter, HostError, HostErrorKind};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -19,7 +19,7 @@ use crate::{
     failure::{self, Failure},
     limits::MAX_CACHE_BYTES,
     provider::Provider,
-    stats::{ChainStats, Counter},
+    stats::ChainStats,
 };
 use cache::Cache;
 use flights::{Flight, Flights, Key};
@@ -168,15 +168,16 @@ impl Reads {
     }
 
     pub(crate) fn stats(&self) -> ChainStats {
-        let (endpoints, fallbacks) = self.provider.stats();
+        let (endpoints, in_use) = self.provider.stats();
         ChainStats {
             chain: self.provider.chain(),
             endpoints,
+            in_use,
             asked: self.asked.get(),
             coalesced: self.coalesced.get(),
             cached: self.cached.get(),
             cache_bytes: lock(&self.cache).bytes() as u64,
-            fallbacks,
+            fallbacks: self.provider.fallbacks(),
         }
     }
 }

@@ -1,12 +1,8 @@
 //! What the requests of a chain have come to: a snapshot for metrics and health. Holds no secret.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::atomic::{AtomicU64, Ordering},
-};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
-use nexum_types::{BlockNumber, ChainId};
+use nexum_types::{BlockNumber, ChainId, Counter, Histogram, HistogramReading};
 
 use crate::failure::Failure;
 
@@ -17,6 +13,8 @@ pub struct ChainStats {
     pub chain: ChainId,
     /// Its endpoints, most preferred first.
     pub endpoints: Vec<EndpointStats>,
+    /// The one of them that would be asked now. `None`: none serves the chain.
+    pub in_use: Option<usize>,
     /// Modules' requests, each of a batch counted.
     pub asked: u64,
     /// Those of them that joined the same request under way.
@@ -42,6 +40,12 @@ pub struct EndpointStats {
     pub lag: u64,
     /// Messages on their way to it: a batch is one, a retry one more.
     pub requests: u64,
+    /// Those of them that were answered, though perhaps with an error of the node's.
+    pub answered: u64,
+    /// Those of them that failed, one way or another.
+    pub unanswered: u64,
+    /// How long it had each message, waits for a turn not counted, in nanoseconds.
+    pub latency: HistogramReading,
     /// Those of them that were retries.
     pub retries: u64,
     /// Those of them that had to wait for their turn within the endpoint's rate.
@@ -71,6 +75,15 @@ pub enum EndpointState {
 }
 
 impl EndpointState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [
+        Self::Well,
+        Self::Lagging,
+        Self::Open,
+        Self::HalfOpen,
+        Self::WrongChain,
+    ];
+
     /// The state as a word, for metrics and for people.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -166,30 +179,60 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// A count that only grows.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn add(&self, more: u64) {
-        self.0.fetch_add(more, Ordering::Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
 /// The counts of one endpoint.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counters {
     pub(crate) requests: Counter,
+    answered: Counter,
+    unanswered: Counter,
+    latency: Histogram,
     pub(crate) retries: Counter,
     pub(crate) rate_limit_waits: Counter,
     errors: [Counter; ErrorKind::ALL.len()],
 }
 
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            requests: Counter::default(),
+            answered: Counter::default(),
+            unanswered: Counter::default(),
+            latency: Histogram::of_durations(),
+            retries: Counter::default(),
+            rate_limit_waits: Counter::default(),
+            errors: Default::default(),
+        }
+    }
+}
+
 impl Counters {
+    /// An attempt has ended, in an answer or not.
+    pub(crate) fn ended(&self, answered: bool) {
+        let ended = if answered {
+            &self.answered
+        } else {
+            &self.unanswered
+        };
+        ended.add(1);
+    }
+
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered.get()
+    }
+
+    pub(crate) fn unanswered(&self) -> u64 {
+        self.unanswered.get()
+    }
+
+    /// The endpoint had a message for so long, whatever became of it.
+    pub(crate) fn took(&self, time: Duration) {
+        self.latency.observe_duration(time);
+    }
+
+    pub(crate) fn latency(&self) -> HistogramReading {
+        self.latency.read()
+    }
+
     pub(crate) fn failed(&self, kind: ErrorKind) {
         // `ALL` has the order of the enum.
         self.errors[kind as usize].add(1);

@@ -11,6 +11,7 @@ mod event;
 mod host_error;
 mod ids;
 mod log;
+mod meter;
 mod state;
 mod write_set;
 
@@ -21,6 +22,7 @@ pub use event::{Block, BlockRef, Event};
 pub use host_error::{HostError, HostErrorKind};
 pub use ids::{BlockNumber, ChainId, InvalidModuleName, ModuleName};
 pub use log::{Log, LogFilter, MAX_TOPICS};
+pub use meter::{Counter, Histogram, HistogramReading};
 pub use state::{CallState, Snapshot, StateBackend, StateError};
 pub use write_set::{WriteSet, limits};
 

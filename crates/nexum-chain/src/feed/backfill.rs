@@ -243,6 +243,8 @@ impl Inner {
                     } else {
                         width.accepted(asked);
                     }
+                    let blocks = (segment.last() + 1).saturating_sub(segment.first());
+                    self.source.counters.backfilled.add(blocks);
                     return Ok(segment);
                 }
                 // The node that told it rests now: the next one is asked before it is back.
@@ -334,6 +336,7 @@ impl Inner {
     async fn fetch_run(&self, first: u64, last: u64) -> Result<Run, Failure> {
         let _permit = self.permits.acquire().await;
         let headers = self.source.linked_headers(first, last).await?;
+        self.source.counters.backfilled.add(headers.len() as u64);
         let blocks = headers.into_iter().map(|header| {
             Arc::new(FeedBlock {
                 block: header.block,

@@ -1,8 +1,9 @@
-//! The last canonical blocks of a chain, in memory. Pure.
+//! The last canonical blocks of a chain, in memory. Pure, but for the time they came.
 
 use std::{
     collections::VecDeque,
     sync::{Arc, PoisonError, RwLock},
+    time::Instant,
 };
 
 use alloy_primitives::B256;
@@ -14,6 +15,8 @@ use crate::header::Header;
 /// One block of the ring, and its logs once they have been asked for.
 pub(super) struct Entry {
     pub(super) header: Header,
+    /// When it came into the ring.
+    pub(super) since: Instant,
     /// Without logs: for those who want none, and where there are none.
     plain: Arc<FeedBlock>,
     logs: RwLock<Option<Covered>>,
@@ -33,6 +36,7 @@ impl Entry {
         });
         Self {
             header,
+            since: Instant::now(),
             plain,
             logs: RwLock::default(),
         }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use nexum_types::BlockRef;
+use nexum_types::{BlockRef, Counter};
 
 /// How a feed is, and what it has had to deal with since its start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct FeedStatus {
     pub reorgs: BTreeMap<u64, u64>,
     /// How many blocks one `eth_getLogs` asks for now.
     pub log_range: u64,
+    /// How many blocks have been fetched of the past, for readers that are behind.
+    pub backfilled: u64,
     /// What nodes have done that they should not.
     pub oddities: Oddities,
 }
@@ -36,6 +38,14 @@ macro_rules! oddities {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         pub struct Oddities {
             $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Oddities {
+            /// Each with its name.
+            #[must_use]
+            pub fn named(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
         }
 
         /// The same, counting.
@@ -91,6 +101,7 @@ pub(super) struct Counters {
     pub(super) oddities: Counts,
     reorgs: Mutex<BTreeMap<u64, u64>>,
     beyond_window: AtomicU64,
+    pub(super) backfilled: Counter,
 }
 
 impl Counters {
@@ -114,6 +125,7 @@ impl Counters {
             reorgs: reorgs.clone(),
             beyond_window: self.beyond_window.load(Ordering::Relaxed),
             oddities: self.oddities.read(),
+            backfilled: self.backfilled.get(),
             ..FeedStatus::default()
         }
     }

@@ -57,6 +57,7 @@ where
         Box::pin(async move {
             let answer = answer.await;
             let answer = answer.and_then(|answer| without_rate_limit(&packet, answer));
+            health.counters().ended(answer.is_ok());
             match &answer {
                 Ok(_) => health.succeeded(),
                 Err(failure) => health.failed(failure),

@@ -1,6 +1,7 @@
-//! Bounds the time of one attempt.
+//! Bounds the time of one attempt, and takes note of it.
 
 use std::{
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -11,10 +12,13 @@ use tokio::time::{Instant, timeout_at};
 use tower::{Layer, Service};
 
 use super::Call;
-use crate::failure::Failure;
+use crate::{failure::Failure, provider::Health};
 
-/// Bounds an attempt by this time, and by the call's deadline where that comes first.
-pub(super) struct TimeoutLayer(pub(super) Duration);
+/// Bounds an attempt by a time, and by the call's deadline where that comes first.
+pub(super) struct TimeoutLayer {
+    pub(super) longest: Duration,
+    pub(super) health: Arc<Health>,
+}
 
 impl<S> Layer<S> for TimeoutLayer {
     type Service = Timeout<S>;
@@ -22,7 +26,8 @@ impl<S> Layer<S> for TimeoutLayer {
     fn layer(&self, inner: S) -> Timeout<S> {
         Timeout {
             inner,
-            longest: self.0,
+            longest: self.longest,
+            health: Arc::clone(&self.health),
         }
     }
 }
@@ -32,6 +37,7 @@ impl<S> Layer<S> for TimeoutLayer {
 pub(crate) struct Timeout<S> {
     inner: S,
     longest: Duration,
+    health: Arc<Health>,
 }
 
 impl<S> Service<Call> for Timeout<S>
@@ -51,10 +57,11 @@ where
         let start = Instant::now();
         let until = call.deadline.min(start + self.longest);
         let answer = self.inner.call(call);
+        let health = Arc::clone(&self.health);
         Box::pin(async move {
-            timeout_at(until, answer)
-                .await
-                .unwrap_or_else(|_| Err(Failure::Timeout(until - start)))
+            let answer = timeout_at(until, answer).await;
+            health.counters().took(start.elapsed());
+            answer.unwrap_or_else(|_| Err(Failure::Timeout(until - start)))
         })
     }
 }

@@ -197,9 +197,13 @@ impl Node {
             let turn = limiter.acquire(weights::of("eth_subscribe"), self.deadline());
             turn.await.map_err(|_| Failure::OverRate)?;
         }
-        self.health.counters().requests.add(1);
-        let until = Instant::now() + self.request_timeout;
-        match timeout_at(until, subscribing).await {
+        let counters = self.health.counters();
+        counters.requests.add(1);
+        let start = Instant::now();
+        let answer = timeout_at(start + self.request_timeout, subscribing).await;
+        counters.took(start.elapsed());
+        counters.ended(matches!(answer, Ok(Ok(_))));
+        match answer {
             Ok(Ok(subscription)) => {
                 self.health.succeeded();
                 Ok(subscription)
@@ -234,6 +238,9 @@ impl Node {
             head,
             lag,
             requests: counters.requests.get(),
+            answered: counters.answered(),
+            unanswered: counters.unanswered(),
+            latency: counters.latency(),
             retries: counters.retries.get(),
             rate_limit_waits: counters.rate_limit_waits.get(),
             errors: counters.errors(),

@@ -16,6 +16,7 @@ mod feed;
 mod limits;
 mod logs;
 mod push;
+mod readings;
 mod reorg;
 mod requests;
 mod retries;
