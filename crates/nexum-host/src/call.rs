@@ -67,7 +67,8 @@ impl Loaded {
             chains: Arc::clone(&self.chains),
             clock: Arc::clone(&self.clock),
             log: Arc::clone(&self.log),
-            memory: MemoryLimit::new(self.resources.max_memory_bytes),
+            memory: MemoryLimit::new(self.resources.max_memory_bytes, Arc::clone(&self.usage)),
+            usage: Arc::clone(&self.usage),
             wasi: wasi::context(&self.clock, stdout.clone(), stderr.clone()),
             table,
         };

@@ -1,5 +1,6 @@
 //! `nexum:host/chain`: reads from the chains that the manifest names.
 
+use nexum_manifest::Capability;
 use nexum_types::{ChainId, HostError, HostErrorKind, RpcRequest};
 
 use crate::{bindings, guest::Guest};
@@ -11,15 +12,13 @@ type Answer<T> = wasmtime::Result<Result<T, bindings::types::HostError>>;
 impl bindings::chain::Host for Guest {
     async fn request(&mut self, chain_id: u64, method: String, params: String) -> Answer<String> {
         let chain = ChainId(chain_id);
-        if let Err(denied) = self.granted(chain) {
-            return Ok(Err(denied.into()));
-        }
         let request = RpcRequest { method, params };
-        Ok(self
-            .chain
-            .request(chain, &request)
-            .await
-            .map_err(Into::into))
+        let answer = match self.granted(chain) {
+            Ok(()) => self.chain.request(chain, &request).await,
+            Err(denied) => Err(denied),
+        };
+        self.usage.answered(Capability::Chain, &answer);
+        Ok(answer.map_err(Into::into))
     }
 
     async fn request_batch(
@@ -28,9 +27,6 @@ impl bindings::chain::Host for Guest {
         requests: Vec<bindings::chain::RpcRequest>,
     ) -> Answer<Vec<bindings::chain::RpcResult>> {
         let chain = ChainId(chain_id);
-        if let Err(denied) = self.granted(chain) {
-            return Ok(Err(denied.into()));
-        }
         let requests: Vec<_> = requests
             .into_iter()
             .map(|request| RpcRequest {
@@ -38,7 +34,14 @@ impl bindings::chain::Host for Guest {
                 params: request.params,
             })
             .collect();
-        let results = self.chain.request_batch(chain, &requests).await;
+        let results = match self.granted(chain) {
+            Ok(()) => self.chain.request_batch(chain, &requests).await,
+            Err(denied) => Err(denied),
+        };
+        self.usage.answered(Capability::Chain, &results);
+        for result in results.iter().flatten() {
+            self.usage.answered(Capability::Chain, result);
+        }
         Ok(results.map_err(Into::into).map(|results| {
             results
                 .into_iter()

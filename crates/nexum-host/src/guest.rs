@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::{clock::Clock, limits::MemoryLimit, logging::ModuleLog};
+use crate::{clock::Clock, limits::MemoryLimit, logging::ModuleLog, usage::Usage};
 
 /// A commit that no cancellation stops, with the state that it was made for.
 pub(crate) type Checkpoint = JoinHandle<(CallState, Result<(), StateError>)>;
@@ -24,6 +24,7 @@ pub(crate) struct Guest {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Arc<ModuleLog>,
     pub(crate) memory: MemoryLimit,
+    pub(crate) usage: Arc<Usage>,
     pub(crate) wasi: WasiCtx,
     pub(crate) table: ResourceTable,
 }

@@ -20,6 +20,7 @@ mod random;
 mod stdio;
 mod ticker;
 mod trap;
+mod usage;
 mod wasi;
 
 pub use call::{CallReport, Instance, Outcome};
@@ -29,3 +30,4 @@ pub use limits::{MAX_LOG_LINE_BYTES, MAX_RANDOM_BYTES};
 pub use load::{Host, HostSetupError, LoadError, Loaded, ModuleSpec};
 pub use logging::LogRate;
 pub use trap::Trap;
+pub use usage::{Usage, UsageReading};

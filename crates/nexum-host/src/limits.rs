@@ -1,6 +1,10 @@
 //! The limits that hold for every module, and the one on memory, which each module has its own.
 
+use std::sync::Arc;
+
 use wasmtime::ResourceLimiter;
+
+use crate::usage::Usage;
 
 /// The longest line a module logs, in bytes; what is longer is cut.
 pub const MAX_LOG_LINE_BYTES: usize = 8 * 1024;
@@ -21,23 +25,40 @@ const TABLE_ELEMENT_BYTES: usize = size_of::<usize>();
 pub(crate) struct MemoryLimit {
     limit: usize,
     used: usize,
+    usage: Arc<Usage>,
 }
 
 impl MemoryLimit {
-    pub(crate) fn new(limit_bytes: u64) -> Self {
+    pub(crate) fn new(limit_bytes: u64, usage: Arc<Usage>) -> Self {
         Self {
             limit: usize::try_from(limit_bytes).unwrap_or(usize::MAX),
             used: 0,
+            usage,
         }
     }
 
     fn grow(&mut self, current: usize, desired: usize) -> bool {
-        let used = self.used.saturating_add(desired.saturating_sub(current));
+        let more = desired.saturating_sub(current);
+        let used = self.used.saturating_add(more);
         let granted = used <= self.limit;
         if granted {
             self.used = used;
+            self.usage.memory_taken(more as u64);
         }
         granted
+    }
+
+    fn decide(&self, granted: bool) -> bool {
+        if !granted {
+            self.usage.growth_denied();
+        }
+        granted
+    }
+}
+
+impl Drop for MemoryLimit {
+    fn drop(&mut self) {
+        self.usage.memory_given_back(self.used as u64);
     }
 }
 
@@ -48,7 +69,9 @@ impl ResourceLimiter for MemoryLimit {
         desired: usize,
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(maximum.is_none_or(|maximum| desired <= maximum) && self.grow(current, desired))
+        let granted =
+            maximum.is_none_or(|maximum| desired <= maximum) && self.grow(current, desired);
+        Ok(self.decide(granted))
     }
 
     fn table_growing(
@@ -58,8 +81,9 @@ impl ResourceLimiter for MemoryLimit {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         let bytes = |elements: usize| elements.saturating_mul(TABLE_ELEMENT_BYTES);
-        Ok(maximum.is_none_or(|maximum| desired <= maximum)
-            && self.grow(bytes(current), bytes(desired)))
+        let granted = maximum.is_none_or(|maximum| desired <= maximum)
+            && self.grow(bytes(current), bytes(desired));
+        Ok(self.decide(granted))
     }
 
     fn instances(&self) -> usize {
@@ -81,7 +105,7 @@ mod tests {
 
     #[test]
     fn memories_and_tables_share_one_limit() {
-        let mut limit = MemoryLimit::new(100);
+        let mut limit = MemoryLimit::new(100, Arc::default());
         assert!(limit.memory_growing(0, 60, None).unwrap());
         assert!(limit.table_growing(0, 5, None).unwrap());
         assert!(
@@ -93,10 +117,16 @@ mod tests {
 
     #[test]
     fn a_denied_growth_takes_nothing() {
-        let mut limit = MemoryLimit::new(100);
+        let usage = Arc::<Usage>::default();
+        let mut limit = MemoryLimit::new(100, Arc::clone(&usage));
         assert!(!limit.memory_growing(0, 101, None).unwrap());
         assert!(!limit.memory_growing(0, 50, Some(40)).unwrap());
         assert!(limit.memory_growing(0, 100, None).unwrap());
+        let read = usage.read();
+        assert_eq!((read.denied_growths, read.memory_bytes), (2, 100));
+        drop(limit);
+        let read = usage.read();
+        assert_eq!((read.highest_memory_bytes, read.memory_bytes), (100, 0));
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::{
     limits::{FIBER_STACK_BYTES, WASM_STACK_BYTES},
     logging::{LogRate, ModuleLog},
     ticker::Ticker,
+    usage::Usage,
     wasi,
 };
 
@@ -225,7 +226,8 @@ impl Host {
             .map_err(|error| unlinkable(&error))?;
         let pre = EventModulePre::new(pre)
             .map_err(|error| LoadError::OtherWorld(error.root_cause().to_string()))?;
-        let log = Arc::new(ModuleLog::new(spec.name, spec.log_rate));
+        let usage = Arc::new(Usage::default());
+        let log = ModuleLog::new(spec.name, spec.log_rate, Arc::clone(&usage));
         Ok(Loaded {
             pre,
             code,
@@ -234,7 +236,8 @@ impl Host {
             chains: Arc::new(spec.chains),
             chain: spec.chain,
             clock: Arc::clone(&self.clock),
-            log,
+            log: Arc::new(log),
+            usage,
             _ticker: Arc::clone(&self.ticker),
         })
     }
@@ -342,11 +345,24 @@ pub struct Loaded {
     pub(crate) chain: Arc<dyn ChainRpc>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Arc<ModuleLog>,
+    pub(crate) usage: Arc<Usage>,
     /// Without it a busy guest would never yield, and so outlive every deadline.
     _ticker: Arc<Ticker>,
 }
 
 impl Loaded {
+    /// What its instances use up and are denied.
+    #[must_use]
+    pub fn usage(&self) -> &Arc<Usage> {
+        &self.usage
+    }
+
+    /// What one call, and one instance, may use up.
+    #[must_use]
+    pub fn resources(&self) -> Resources {
+        self.resources
+    }
+
     /// The digest of the bytes that were compiled.
     #[must_use]
     pub fn digest(&self) -> Sha256 {

@@ -1,5 +1,6 @@
 //! `nexum:host/local-store`: the module's state, as the call in flight sees it.
 
+use nexum_manifest::Capability;
 use nexum_types::{CallState, HostError, HostErrorKind, StateError};
 
 use crate::{bindings, guest::Guest, trap::StoreFailed};
@@ -10,19 +11,23 @@ type Answer<T> = wasmtime::Result<Result<T, bindings::types::HostError>>;
 
 impl bindings::local_store::Host for Guest {
     fn get(&mut self, key: String) -> Answer<Option<Vec<u8>>> {
-        answer(self.call_state()?.get(&key))
+        let result = self.call_state()?.get(&key);
+        self.answer(result)
     }
 
     fn set(&mut self, key: String, value: Vec<u8>) -> Answer<()> {
-        answer(self.call_state()?.set(&key, value))
+        let result = self.call_state()?.set(&key, value);
+        self.answer(result)
     }
 
     fn delete(&mut self, key: String) -> Answer<()> {
-        answer(self.call_state()?.delete(&key))
+        let result = self.call_state()?.delete(&key);
+        self.answer(result)
     }
 
     fn list_keys(&mut self, prefix: String) -> Answer<Vec<String>> {
-        answer(self.call_state()?.list_keys(&prefix))
+        let result = self.call_state()?.list_keys(&prefix);
+        self.answer(result)
     }
 
     async fn checkpoint(&mut self) -> Answer<()> {
@@ -39,7 +44,7 @@ impl bindings::local_store::Host for Guest {
         self.checkpoint = None;
         let (state, result) = ended?;
         self.state = Some(state);
-        answer(result)
+        self.answer(result)
     }
 }
 
@@ -47,29 +52,31 @@ impl Guest {
     fn call_state(&mut self) -> wasmtime::Result<&mut CallState> {
         self.state.as_mut().ok_or_else(no_state)
     }
+
+    /// What the guest did wrong goes back to it; a failing store ends the call, so that the event is
+    /// delivered again instead of being counted as handled.
+    fn answer<T>(&self, result: Result<T, StateError>) -> Answer<T> {
+        let error = match result {
+            Ok(value) => return Ok(Ok(value)),
+            Err(StateError::Storage(source)) => return Err(StoreFailed(source).into()),
+            Err(error) => error,
+        };
+        let kind = match &error {
+            StateError::QuotaExceeded { .. } | StateError::TooManyChanges => HostErrorKind::Denied,
+            StateError::Storage(_) => HostErrorKind::Internal,
+            StateError::EmptyKey
+            | StateError::KeyTooLong(_)
+            | StateError::ValueTooLarge(_)
+            | StateError::TooManyKeys => HostErrorKind::InvalidInput,
+        };
+        let answer = Err(HostError::new(DOMAIN, kind, error.to_string()));
+        self.usage.answered(Capability::LocalStore, &answer);
+        Ok(answer.map_err(Into::into))
+    }
 }
 
 /// Guests run only inside a call, and a call always has a state; the exception is a call whose
 /// checkpoint was cancelled, and nothing of that guest runs again.
 fn no_state() -> wasmtime::Error {
     wasmtime::format_err!("local-store is reachable only while a call is in flight")
-}
-
-/// What the guest did wrong goes back to it; a failing store ends the call, so that the event is
-/// delivered again instead of being counted as handled.
-fn answer<T>(result: Result<T, StateError>) -> Answer<T> {
-    let error = match result {
-        Ok(value) => return Ok(Ok(value)),
-        Err(StateError::Storage(source)) => return Err(StoreFailed(source).into()),
-        Err(error) => error,
-    };
-    let kind = match &error {
-        StateError::QuotaExceeded { .. } | StateError::TooManyChanges => HostErrorKind::Denied,
-        StateError::Storage(_) => HostErrorKind::Internal,
-        StateError::EmptyKey
-        | StateError::KeyTooLong(_)
-        | StateError::ValueTooLarge(_)
-        | StateError::TooManyKeys => HostErrorKind::InvalidInput,
-    };
-    Ok(Err(HostError::new(DOMAIN, kind, error.to_string()).into()))
 }

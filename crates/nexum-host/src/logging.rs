@@ -2,14 +2,14 @@
 
 use std::{
     fmt::Write as _,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use nexum_types::ModuleName;
 use tracing::Level;
 
-use crate::{bindings, guest::Guest, limits::MAX_LOG_LINE_BYTES};
+use crate::{bindings, guest::Guest, limits::MAX_LOG_LINE_BYTES, usage::Usage};
 
 impl bindings::logging::Host for Guest {
     fn log(&mut self, level: bindings::logging::Level, message: String) -> wasmtime::Result<()> {
@@ -49,13 +49,15 @@ impl Default for LogRate {
 pub(crate) struct ModuleLog {
     name: ModuleName,
     budget: Mutex<Budget>,
+    usage: Arc<Usage>,
 }
 
 impl ModuleLog {
-    pub(crate) fn new(name: ModuleName, rate: LogRate) -> Self {
+    pub(crate) fn new(name: ModuleName, rate: LogRate, usage: Arc<Usage>) -> Self {
         Self {
             name,
             budget: Mutex::new(Budget::new(rate, Instant::now())),
+            usage,
         }
     }
 
@@ -71,7 +73,11 @@ impl ModuleLog {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take(Instant::now());
-        let Some(dropped_before) = passed else { return };
+        let Some(dropped_before) = passed else {
+            self.usage.log_line_dropped();
+            return;
+        };
+        self.usage.logged(level);
         if dropped_before > 0 {
             tracing::warn!(
                 target: "nexum::module",
