@@ -39,7 +39,7 @@ use backfill::Backfill;
 use depth::Tags;
 use interest::Registry;
 use push::Pushed;
-pub use reader::FeedReader;
+pub use reader::{FeedReader, Place};
 use ring::Ring;
 use source::Source;
 use status::Counters;

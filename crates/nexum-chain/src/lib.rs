@@ -30,7 +30,9 @@ mod weights;
 pub use allowlist::{ALLOWED_METHODS, is_allowed};
 pub use chains::Chains;
 pub use error::{ChainError, WrongChainId, WrongChainIds};
-pub use feed::{Feed, FeedBlock, FeedItem, FeedReader, FeedStatus, Interest, Oddities, Position};
+pub use feed::{
+    Feed, FeedBlock, FeedItem, FeedReader, FeedStatus, Interest, Oddities, Place, Position,
+};
 pub use limited::Limited;
 pub use rate::{OverRate, RateLimiter};
 pub use stats::{ChainStats, EndpointState, EndpointStats, ErrorKind};

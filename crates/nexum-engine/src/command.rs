@@ -182,6 +182,7 @@ impl Worker {
         if accepted.needs_commit() {
             self.commit(&store, accepted, None, false).await?;
         }
+        self.status.runs(&loaded);
         self.loaded = loaded;
         self.config = config;
         self.quota = quota;

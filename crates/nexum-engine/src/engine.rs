@@ -15,7 +15,7 @@ use crate::{
     lifecycle::Backoff,
     load::{self, Loader},
     modules::{Core, Modules, Origin},
-    observe::{Addresses, Listeners, Roster, Server, Stage},
+    observe::{Addresses, Listeners, Roster, Server},
     operate::Operator,
     remembered::{RememberError, Remembered},
     status::ModuleStatus,
@@ -111,6 +111,7 @@ impl Engine {
         let roster = Arc::new(Roster::new());
         let server = listeners.serve(&roster).map_err(StartError::Serve)?;
         let chains = Chains::new(config.chains.values().cloned()).map_err(StartError::Chain)?;
+        roster.has(&chains);
         let configured = bundles.len();
         bundles.extend(Remembered::of(&config.state_dir).bundles(&file, &bundles)?);
         let cache = Arc::new(CodeCache::new(&config.state_dir));
@@ -157,7 +158,7 @@ impl Engine {
         let code_origins = CodeOrigins::of(&codes);
         // Only now, so that no module waits for it.
         core.code.keep(codes);
-        roster.set_stage(Stage::Running);
+        roster.runs(&core);
         Ok(Self {
             operator: Operator(core),
             admin: Some(admin),
@@ -199,7 +200,7 @@ impl Engine {
     /// and flushes. Until all of that is done, metrics and health are served.
     pub async fn stop(mut self) -> Stopped {
         let grace = self.core().file.config().shutdown_grace;
-        self.roster.set_stage(Stage::Stopping);
+        self.roster.ends(self.core().cards());
         // What has been asked for is told that the engine stops; nothing new gets in.
         self.core().modules.close();
         drop(self.admin.take());

@@ -1,11 +1,11 @@
 //! Where the feeds come in to one module: its place in each of them, and whose turn is next.
 
-use std::future;
+use std::{future, time::Instant};
 
 use futures::future::select_all;
-use nexum_chain::{Feed, FeedItem, FeedReader, Position};
+use nexum_chain::{Feed, FeedItem, FeedReader, Place, Position};
 use nexum_store::{History, ModuleStore, StoreError};
-use nexum_types::{BlockNumber, BlockRef, Cursor, Delivered};
+use nexum_types::{BlockNumber, BlockRef, Cursor, Delivered, Source};
 
 use crate::route::Route;
 
@@ -71,6 +71,20 @@ impl Inlet {
             self.route.fix_latest(&item, self.feed.head());
         }
         item
+    }
+
+    /// Where the module is in this feed, as it goes.
+    pub(crate) fn place(&self) -> Place {
+        self.reader.place()
+    }
+
+    /// Since when the block of an item could be had, where that is known.
+    pub(crate) fn available_since(&self, item: &FeedItem) -> Option<Instant> {
+        let (FeedItem::Block(block) | FeedItem::Early(block)) = item else {
+            return None;
+        };
+        let Source::Chain(_, depth) = self.route.source();
+        self.feed.available_since(block.block.block_ref(), depth)
     }
 
     /// What has to be remembered of a block along with a step.

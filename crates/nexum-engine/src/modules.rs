@@ -144,7 +144,7 @@ impl Core {
             inlets,
             ..
         } = self.version(manifest, loaded)?;
-        let status = Arc::new(StatusBoard::new(name.clone()));
+        let status = Arc::new(StatusBoard::new(name.clone(), &loaded));
         let stop = self.modules.stop.child_token();
         let open = Open::default();
         open.set(Some(store.clone()));
@@ -162,6 +162,7 @@ impl Core {
             backoff: self.backoff,
             failing: Failing::default(),
             has_delivered: false,
+            available_since: None,
             status: Arc::clone(&status),
             stop: stop.clone(),
             commands,

@@ -7,11 +7,14 @@
 //! [status boards]: crate::status::StatusBoard
 
 mod guard;
+mod look;
+mod metrics;
 mod patience;
 mod probes;
 mod roster;
 mod server;
 
-pub(crate) use roster::{Roster, Stage};
+pub use metrics::metrics_reference;
+pub(crate) use roster::Roster;
 pub use server::Addresses;
 pub(crate) use server::{Listeners, Server};

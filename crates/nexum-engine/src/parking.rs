@@ -5,10 +5,11 @@ use nexum_store::{DeadLetter, LetterChange, StoreError};
 use nexum_types::{BlockNumber, Source, WriteSet};
 
 use crate::{
-    failure::{Failure, with_causes},
+    failure::{Failure, FailureKind, with_causes},
     letters,
     lifecycle::Happened,
-    worker::{Accepted, Held, Running, Worker, accepted, blocking, flushing},
+    meters::{EventKind, EventOutcome},
+    worker::{Accepted, Held, Running, Worker, accepted, blocking},
 };
 
 impl Worker {
@@ -22,6 +23,7 @@ impl Worker {
         let (source, cursor) = (step.source, step.cursor);
         let block = letter.event.block_ref().map(|block| block.number.0);
         let (turn, attempts) = (letter.turn, letter.attempts);
+        let kind = EventKind::of(&letter.event);
         let parked = async {
             let store = self.store(held).await?;
             let writing = store.clone();
@@ -34,7 +36,7 @@ impl Worker {
             Ok(count) => {
                 self.failing.passed(source);
                 self.status.has_come(source, cursor);
-                self.status.parked();
+                self.status.meters.event(kind, EventOutcome::Parked);
                 self.status.has_letters(count);
                 tracing::warn!(
                     module = %self.name, %source, block, turn, attempts,
@@ -44,7 +46,7 @@ impl Worker {
                 Happened::Parked
             }
             Err(Failure::Store(full @ StoreError::LettersFull { .. })) => {
-                self.tell(&full.to_string(), "");
+                self.tell(FailureKind::LettersFull, &full.to_string(), "");
                 Happened::NoRoom
             }
             Err(failure) => self.failed(&failure, held, Happened::NoRoom),
@@ -63,20 +65,20 @@ impl Worker {
         let Some((_, letter)) = all.into_iter().find(|(number, _)| *number == id) else {
             return Ok(Happened::Delivered);
         };
-        let state = self.call_state(&module.store);
-        let call = module.instance.on_event(state, &letter.event);
-        let report = flushing(&self.name, &module.store, &mut module.flush_at, call).await;
+        let report = self.call(module, &letter.event).await;
+        let kind = EventKind::of(&letter.event);
         match accepted(report) {
             Ok(handled) => {
                 self.settle(module, id, letter, handled).await?;
-                self.status.delivered();
+                self.status.meters.event(kind, EventOutcome::Handled);
                 tracing::info!(module = %self.name, letter = id, "a dead letter was given once more and handled");
                 Ok(Happened::Delivered)
             }
             Err(failure) if failure.is_of_store() => Err(failure),
             Err(failure) => {
                 let error = with_causes(&failure);
-                self.tell(&error, failure.backtrace());
+                self.status.meters.event(kind, EventOutcome::Failed);
+                self.tell(failure.kind(), &error, failure.backtrace());
                 let again = letters::failed_again(letter, &error);
                 self.change(module, vec![LetterChange::Replace(id, again)])
                     .await?;

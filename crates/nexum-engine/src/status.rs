@@ -3,14 +3,21 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
-use nexum_types::{Cursor, ModuleName, Source};
+use nexum_chain::Place;
+use nexum_host::{Loaded, Usage};
+use nexum_manifest::Resources;
+use nexum_types::{BlockNumber, Counter, Cursor, Event, ModuleName, Source};
 
-use crate::lifecycle::Phase;
+use crate::{
+    failure::FailureKind,
+    lifecycle::Phase,
+    meters::{EventKind, EventOutcome, Meters},
+};
 
 /// One module, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +36,8 @@ pub struct ModuleStatus {
     pub stalled: Option<String>,
     /// Calls that failed since the engine started, `init` included.
     pub failed: u64,
+    /// Failures since an event was last handled.
+    pub failing: u64,
     /// Events parked since the engine started.
     pub parked: u64,
     /// The dead letters that there are.
@@ -41,10 +50,8 @@ pub struct ModuleStatus {
 #[derive(Debug)]
 pub(crate) struct StatusBoard {
     name: ModuleName,
-    delivered: AtomicU64,
-    skipped: AtomicU64,
-    failed: AtomicU64,
-    parked: AtomicU64,
+    pub(crate) meters: Meters,
+    skipped: Counter,
     letters: AtomicUsize,
     detail: Mutex<Detail>,
 }
@@ -52,39 +59,97 @@ pub(crate) struct StatusBoard {
 #[derive(Debug, Clone)]
 struct Detail {
     phase: Phase,
+    /// Whether the first `init` has ended, well or not.
+    has_begun: bool,
     cursors: BTreeMap<Source, Cursor>,
+    places: BTreeMap<Source, Place>,
+    failing: u64,
     last_error: Option<String>,
     stalled: Option<String>,
+    version: Arc<VersionRuns>,
+}
+
+/// What there is to tell of the version that runs.
+#[derive(Debug)]
+pub(crate) struct VersionRuns {
+    /// What it may use up.
+    pub(crate) resources: Resources,
+    /// What it does.
+    pub(crate) usage: Arc<Usage>,
+}
+
+impl VersionRuns {
+    fn of(loaded: &Loaded) -> Arc<Self> {
+        Arc::new(Self {
+            resources: loaded.resources(),
+            usage: Arc::clone(loaded.usage()),
+        })
+    }
 }
 
 impl StatusBoard {
-    pub(crate) fn new(name: ModuleName) -> Self {
+    pub(crate) fn new(name: ModuleName, loaded: &Loaded) -> Self {
         Self {
             name,
-            delivered: AtomicU64::new(0),
-            skipped: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            parked: AtomicU64::new(0),
+            meters: Meters::default(),
+            skipped: Counter::default(),
             letters: AtomicUsize::new(0),
             detail: Mutex::new(Detail {
                 phase: Phase::Init,
+                has_begun: false,
                 cursors: BTreeMap::new(),
+                places: BTreeMap::new(),
+                failing: 0,
                 last_error: None,
                 stalled: None,
+                version: VersionRuns::of(loaded),
             }),
         }
     }
 
-    pub(crate) fn delivered(&self) {
-        self.delivered.fetch_add(1, Ordering::Relaxed);
+    /// Another version of the module runs from now on.
+    pub(crate) fn runs(&self, loaded: &Loaded) {
+        self.detail().version = VersionRuns::of(loaded);
+    }
+
+    /// An event was given, and handled or not.
+    pub(crate) fn given(&self, event: &Event, is_handled: bool) {
+        let outcome = if is_handled {
+            EventOutcome::Handled
+        } else {
+            EventOutcome::Failed
+        };
+        self.meters.event(EventKind::of(event), outcome);
     }
 
     pub(crate) fn has_come(&self, source: Source, cursor: Cursor) {
         self.detail().cursors.insert(source, cursor);
     }
 
+    /// The places in the feeds from which events come from now on.
+    pub(crate) fn reads(&self, places: BTreeMap<Source, Place>) {
+        self.detail().places = places;
+    }
+
+    /// For each source the block that comes next, and is not done with.
+    pub(crate) fn next_blocks(&self) -> BTreeMap<Source, BlockNumber> {
+        let detail = self.detail();
+        let mut next: BTreeMap<_, _> = detail
+            .cursors
+            .iter()
+            .map(|(source, cursor)| (*source, cursor.next_number()))
+            .collect();
+        // Where there is nothing for a module, its place is ahead of its cursor.
+        for (source, place) in &detail.places {
+            if let Some(place) = place.next() {
+                next.insert(*source, place);
+            }
+        }
+        next
+    }
+
     pub(crate) fn skipped(&self, blocks: u64) {
-        self.skipped.fetch_add(blocks, Ordering::Relaxed);
+        self.skipped.add(blocks);
     }
 
     pub(crate) fn stalled(&self, why: String) {
@@ -96,34 +161,49 @@ impl StatusBoard {
         self.detail().stalled = None;
     }
 
-    pub(crate) fn failed(&self, error: String) {
-        self.failed.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn failed(&self, kind: FailureKind, error: String) {
+        self.meters.failure(kind);
         self.detail().last_error = Some(error);
-    }
-
-    pub(crate) fn parked(&self) {
-        self.parked.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn has_letters(&self, count: usize) {
         self.letters.store(count, Ordering::Relaxed);
     }
 
-    pub(crate) fn phase(&self, phase: Phase) {
-        self.detail().phase = phase;
+    /// What the module is doing from now on, and how often it has failed in a row.
+    pub(crate) fn stands(&self, phase: Phase, failing: u32) {
+        let mut detail = self.detail();
+        let before = std::mem::replace(&mut detail.phase, phase);
+        detail.failing = failing.into();
+        if phase == Phase::Init && before != Phase::Init {
+            self.meters.restarted();
+        }
+        detail.has_begun |= phase != Phase::Init;
+    }
+
+    /// Whether the first `init` has ended, well or not.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.detail().has_begun
+    }
+
+    /// What runs now.
+    pub(crate) fn version(&self) -> Arc<VersionRuns> {
+        Arc::clone(&self.detail().version)
     }
 
     pub(crate) fn read(&self) -> ModuleStatus {
         let detail = self.detail().clone();
+        let meters = self.meters.read();
         ModuleStatus {
             name: self.name.clone(),
             phase: detail.phase,
-            delivered: self.delivered.load(Ordering::Relaxed),
+            delivered: meters.events_that(EventOutcome::Handled),
             cursors: detail.cursors,
-            skipped: self.skipped.load(Ordering::Relaxed),
+            skipped: self.skipped.get(),
             stalled: detail.stalled,
-            failed: self.failed.load(Ordering::Relaxed),
-            parked: self.parked.load(Ordering::Relaxed),
+            failed: meters.failures.iter().map(|(_, count)| count).sum(),
+            failing: detail.failing,
+            parked: meters.events_that(EventOutcome::Parked),
             letters: self.letters.load(Ordering::Relaxed),
             last_error: detail.last_error,
         }

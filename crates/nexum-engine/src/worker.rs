@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     command::Command,
-    failure::{Failure, with_causes},
+    failure::{Failure, FailureKind, with_causes},
     inlet::{Inlet, next_item},
     letters::{self, Failing},
     lifecycle::{Backoff, Happened, Lifecycle, Phase},
@@ -50,6 +50,8 @@ pub(crate) struct Worker {
     pub(crate) failing: Failing,
     /// Whether an event has been handled since this was last asked.
     pub(crate) has_delivered: bool,
+    /// Since when the block could be had whose events are being given, where that is known.
+    pub(crate) available_since: Option<std::time::Instant>,
     pub(crate) status: Arc<StatusBoard>,
     pub(crate) stop: CancellationToken,
     pub(crate) commands: mpsc::Receiver<Command>,
@@ -112,7 +114,7 @@ impl Worker {
             running: None,
         };
         while life.phase != Phase::Stopped {
-            self.status.phase(life.phase);
+            self.status.stands(life.phase, life.failures);
             // A panic of the worker is a fault of the engine's own. It costs this module its life,
             // says so, and leaves the others alone.
             let step = AssertUnwindSafe(self.step(life, &mut held)).catch_unwind();
@@ -120,7 +122,8 @@ impl Worker {
                 Ok(happened) => happened,
                 Err(_) => {
                     held = Held::default();
-                    self.tell("the engine's own worker panicked: please report it", "");
+                    let error = "the engine's own worker panicked: please report it";
+                    self.tell(FailureKind::Panicked, error, "");
                     Happened::Panicked
                 }
             };
@@ -137,7 +140,7 @@ impl Worker {
                 );
             }
         }
-        self.status.phase(Phase::Stopped);
+        self.status.stands(Phase::Stopped, life.failures);
         self.open.set(None);
         match held.running.map(|module| module.store).or(held.idle_store) {
             Some(store) => blocking(move || store.flush())
@@ -257,6 +260,9 @@ impl Worker {
                 self.status.has_come(source, cursor);
             }
         }
+        let places = self.inlets.iter();
+        let places = places.map(|inlet| (inlet.route.source(), inlet.place()));
+        self.status.reads(places.collect());
         let letters = match store.letter_count() {
             0 => Vec::new(),
             _ => {
@@ -348,6 +354,7 @@ impl Worker {
             }
         }
         let source = self.inlets[inlet].route.source();
+        self.available_since = self.inlets[inlet].available_since(&item);
         match item {
             FeedItem::Block(block) => {
                 given |= self.give_block(module, inlet, &block, turns).await?;
@@ -399,6 +406,7 @@ impl Worker {
     ) -> Result<(), Failure> {
         let source = step.source;
         let given = self.call_and_commit(module, event, step.clone()).await;
+        self.status.given(event, given.is_ok());
         match &given {
             Ok(()) => {
                 self.failing.passed(source);
@@ -416,9 +424,10 @@ impl Worker {
         event: &Event,
         step: Step,
     ) -> Result<(), Failure> {
-        let state = self.call_state(&module.store);
-        let call = module.instance.on_event(state, event);
-        let report = flushing(&self.name, &module.store, &mut module.flush_at, call).await;
+        if let Some(since) = self.available_since {
+            self.status.meters.queued(since.elapsed());
+        }
+        let report = self.call(module, event).await;
         let accepted = accepted(report)?;
         if accepted.needs_commit() {
             let (source, cursor) = (step.source, step.cursor);
@@ -430,8 +439,17 @@ impl Worker {
         } else {
             self.note(module, step);
         }
-        self.status.delivered();
         Ok(())
+    }
+
+    /// One call with one event.
+    pub(crate) async fn call(&mut self, module: &mut Running, event: &Event) -> CallReport {
+        let state = self.call_state(&module.store);
+        let began = std::time::Instant::now();
+        let call = module.instance.on_event(state, event);
+        let report = flushing(&self.name, &module.store, &mut module.flush_at, call).await;
+        self.status.meters.ran(began.elapsed(), report.fuel);
+        report
     }
 
     /// Moves a cursor along with nothing else: it reaches the disk in its own time.
@@ -520,7 +538,7 @@ impl Worker {
         held: &mut Held,
         of_module: Happened,
     ) -> Happened {
-        self.tell(&with_causes(failure), failure.backtrace());
+        self.tell(failure.kind(), &with_causes(failure), failure.backtrace());
         if failure.is_of_store() {
             held.idle_store = None;
             return Happened::StoreFailed;
@@ -529,9 +547,9 @@ impl Worker {
     }
 
     /// Logs a failure, and keeps it for whoever asks.
-    pub(crate) fn tell(&self, error: &str, backtrace: &str) {
+    pub(crate) fn tell(&self, kind: FailureKind, error: &str, backtrace: &str) {
         tracing::error!(module = %self.name, error, backtrace, "module failed");
-        self.status.failed(error.to_owned());
+        self.status.failed(kind, error.to_owned());
     }
 }
 
@@ -555,7 +573,7 @@ fn is_small(writes: &WriteSet) -> bool {
 }
 
 /// Waits for a call, and flushes what falls due meanwhile.
-pub(crate) async fn flushing<T>(
+async fn flushing<T>(
     name: &ModuleName,
     store: &ModuleStore,
     flush_at: &mut Option<Instant>,

@@ -79,14 +79,16 @@ impl Follower {
         let mut last_return = Instant::now();
         loop {
             let head = self.shared.source.latest().await?;
+            if self.is_preferred(node) {
+                node.told_head(head.number);
+            }
             self.catch_up(head).await?;
             if self.may_return(node, &mut last_return).await {
                 return Ok(());
             }
             sleep(self.shared.poll_interval).await;
             // Another endpoint has answered for this one: it may be able to announce.
-            let preferred = self.provider().preferred_but(&[]);
-            if preferred.is_none_or(|preferred| !std::ptr::eq(preferred, node)) {
+            if !self.is_preferred(node) {
                 return Ok(());
             }
         }
@@ -114,6 +116,7 @@ impl Follower {
                     let announced = header::parse_header(self.provider().chain(), &announced);
                     let malformed = || node.failed(Failure::Malformed);
                     let head = announced.ok().flatten().ok_or_else(malformed)?;
+                    node.told_head(head.number);
                     self.catch_up(head).await?;
                     last_head = Instant::now();
                 }
@@ -131,6 +134,12 @@ impl Follower {
                 return Ok(());
             }
         }
+    }
+
+    /// True where this node would be asked now: unless it has just failed, it has answered last.
+    fn is_preferred(&self, node: &Node) -> bool {
+        let preferred = self.provider().preferred_but(&[]);
+        preferred.is_some_and(|preferred| std::ptr::eq(preferred, node))
     }
 
     async fn may_return(&self, node: &Node, last: &mut Instant) -> bool {

@@ -3,7 +3,15 @@
 mod ask;
 mod past;
 
-use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use nexum_manifest::OnLag;
@@ -41,6 +49,7 @@ pub struct FeedReader {
     tags: watch::Receiver<Tags>,
     /// The next block to look at. `None`: the first head that the feed gets to know.
     next: Option<BlockNumber>,
+    place: Place,
     trail: Trail,
     /// True while a node has said that the trail's last block is canonical, further back than
     /// reorgs are followed. What was taken from the ring has to be asked about once the ring has
@@ -60,6 +69,36 @@ pub struct FeedReader {
     wait: Backoff,
     /// How many blocks of the ring have been passed over since anything was told.
     quiet: u64,
+}
+
+/// Where a reader is, for others to look at. Clones tell of the same reader.
+#[derive(Clone)]
+pub struct Place(Arc<AtomicU64>);
+
+impl Place {
+    /// The block that the reader is to be told next, or is being told: everything before it is
+    /// done with. `None` until the reader was read.
+    #[must_use]
+    pub fn next(&self) -> Option<BlockNumber> {
+        let next = self.0.load(Ordering::Relaxed);
+        (next != u64::MAX).then_some(BlockNumber(next))
+    }
+
+    fn set(&self, next: BlockNumber) {
+        self.0.store(next.0, Ordering::Relaxed);
+    }
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(u64::MAX)))
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.next().fmt(f)
+    }
 }
 
 /// What can be done without waiting.
@@ -114,6 +153,7 @@ impl FeedReader {
             tags: shared.tags.subscribe(),
             head,
             next,
+            place: Place::default(),
             is_verified: trail.last().is_none(),
             has_caught_up: trail.last().is_some(),
             has_stopped: false,
@@ -134,6 +174,12 @@ impl FeedReader {
     #[must_use]
     pub fn next_number(&self) -> Option<BlockNumber> {
         self.next.or(self.shared.first.get().copied())
+    }
+
+    /// Where the reader is, as it goes.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place.clone()
     }
 
     /// The next item, once there is one; it never ends.
@@ -189,6 +235,8 @@ impl FeedReader {
             return Step::Wait;
         };
         self.next = Some(next);
+        // Whoever asks for more is done with what was told.
+        self.place.set(next);
         let ring = shared.ring();
         let (Some(oldest), Some(tip)) = (ring.oldest(), ring.tip()) else {
             return Step::Wait;

@@ -10,7 +10,7 @@ use std::{
 
 use alloy_json_rpc::{Id, Request, RequestPacket, ResponsePacket};
 use nexum_manifest::{ChainSettings, Endpoint};
-use nexum_types::{Block, ChainId, LogFilter};
+use nexum_types::{Block, BlockNumber, ChainId, LogFilter};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 use tower::Service;
@@ -132,6 +132,11 @@ impl Node {
         let head = head.map_err(|failure| self.failed(failure))?;
         self.health.saw(head.number);
         Ok(head)
+    }
+
+    /// The node told this head, asked or not.
+    pub(crate) fn told_head(&self, head: BlockNumber) {
+        self.health.saw(head);
     }
 
     async fn ask(

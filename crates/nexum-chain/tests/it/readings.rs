@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use nexum_chain::Chains;
 use nexum_testkit::{Fault, Injection, RpcServer};
-use nexum_types::{BlockNumber, BlockRef, ChainRpc, Depth, RpcRequest};
+use nexum_types::{BlockNumber, BlockRef, ChainRpc, Depth, LogFilter, RpcRequest};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    CHAIN, Rig, Via, at, block_ref, blocks, read_to_head, server, settings, until, within,
+    CHAIN, Rig, Via, at, block_ref, blocks, logs, next, read_to_head, server, settings, until,
+    within,
 };
 
 fn block_number() -> RpcRequest {
@@ -88,6 +89,36 @@ async fn a_block_is_available_since_it_came_or_was_confirmed() {
         ..third
     };
     assert_eq!(rig.feed.available_since(other, Depth::Head), None);
+}
+
+/// A reader of logs that never come is at the head all the same.
+#[tokio::test]
+async fn a_place_is_what_a_reader_is_not_done_with() {
+    let server = server(3).await;
+    let rig = Rig::over(&server, Via::Ws);
+    let mut reader = rig.feed.reader(at(1), blocks());
+    let place = reader.place();
+    assert_eq!(place.next(), None, "it was not read");
+    next(&mut reader).await;
+    assert_eq!(
+        place.next(),
+        Some(BlockNumber(1)),
+        "nobody has said that 1 is done"
+    );
+    next(&mut reader).await;
+    assert_eq!(place.next(), Some(BlockNumber(2)));
+
+    let mut quiet = rig.feed.reader(at(1), logs([LogFilter::default()]));
+    let place = quiet.place();
+    let reading = async {
+        until(|| place.next() == Some(BlockNumber(4))).await;
+        server.chain().mine(2);
+        until(|| place.next() == Some(BlockNumber(6))).await;
+    };
+    tokio::select! {
+        item = quiet.next() => panic!("there is no log, but {item:?}"),
+        () = reading => {}
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,14 @@
 //! Who there is: the engine's stage, its chains and its modules, for whoever asks how they are.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    time::Instant,
+};
+
+use nexum_chain::Chains;
+
+use super::look::{self, Look};
+use crate::modules::Core;
 
 /// How far the engine has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,26 +24,80 @@ pub(crate) enum Stage {
 /// Shared by the engine and by what is told of it.
 #[derive(Debug)]
 pub(crate) struct Roster {
-    stage: Mutex<Stage>,
+    started: Instant,
+    chains: OnceLock<Chains>,
+    now: Mutex<Now>,
+}
+
+#[derive(Debug)]
+struct Now {
+    stage: Stage,
+    modules: Known,
+}
+
+/// Where the modules are.
+#[derive(Debug)]
+enum Known {
+    /// Nowhere yet.
+    None,
+    /// With the engine, which keeps no state open on account of whoever looks at it.
+    Running(Weak<Core>),
+    /// They are ending, one after the other.
+    Ending(Vec<look::Card>),
 }
 
 impl Roster {
     pub(crate) fn new() -> Self {
         Self {
-            stage: Mutex::new(Stage::Starting),
+            started: Instant::now(),
+            chains: OnceLock::new(),
+            now: Mutex::new(Now {
+                stage: Stage::Starting,
+                modules: Known::None,
+            }),
         }
     }
 
+    /// The chains are set up.
+    pub(crate) fn has(&self, chains: &Chains) {
+        // An engine sets them up once.
+        let _ = self.chains.set(chains.clone());
+    }
+
+    /// Every module has its worker.
+    pub(crate) fn runs(&self, core: &Arc<Core>) {
+        let mut now = self.now();
+        now.stage = Stage::Running;
+        now.modules = Known::Running(Arc::downgrade(core));
+    }
+
+    /// The engine ends, and these modules with it.
+    pub(crate) fn ends(&self, modules: Vec<look::Card>) {
+        let mut now = self.now();
+        now.stage = Stage::Stopping;
+        now.modules = Known::Ending(modules);
+    }
+
     pub(crate) fn stage(&self) -> Stage {
-        *self.lock()
+        self.now().stage
     }
 
-    pub(crate) fn set_stage(&self, stage: Stage) {
-        *self.lock() = stage;
+    /// How everything is now.
+    pub(crate) fn look(&self) -> Look {
+        let (stage, cards) = {
+            let now = self.now();
+            let cards = match &now.modules {
+                Known::None => Vec::new(),
+                Known::Running(core) => core.upgrade().map_or_else(Vec::new, |core| core.cards()),
+                Known::Ending(cards) => cards.clone(),
+            };
+            (now.stage, cards)
+        };
+        Look::at(stage, self.started.elapsed(), self.chains.get(), &cards)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Stage> {
-        // A plain value: a panic while it is held leaves it whole.
-        self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn now(&self) -> MutexGuard<'_, Now> {
+        // Plain values: a panic while they are held leaves them whole.
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

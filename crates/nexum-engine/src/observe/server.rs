@@ -28,7 +28,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::{guard, patience::Patient, probes, roster::Roster};
+use super::{guard, metrics, patience::Patient, probes, roster::Roster};
 
 /// Connections of one server at the same time.
 const MAX_CONNECTIONS: usize = 64;
@@ -140,7 +140,8 @@ impl Listeners {
                 guard::check,
             ))
         };
-        let metrics = metrics.map(|listener| (listener, guarded(Router::new())));
+        let routes = || metrics::routes(Arc::clone(roster));
+        let metrics = metrics.map(|listener| (listener, guarded(routes())));
         let health = health.map(|listener| (listener, guarded(probes::routes(Arc::clone(roster)))));
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()

@@ -1,0 +1,181 @@
+//! One look at everything, from which metrics, health and the status page are told.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use nexum_chain::{ChainStats, Chains, Feed, FeedStatus};
+use nexum_host::UsageReading;
+use nexum_manifest::Resources;
+use nexum_types::{ChainId, ModuleName, Source, StateBackend as _};
+
+use super::roster::Stage;
+use crate::{
+    lifecycle::Phase,
+    meters::MetersReading,
+    modules::{Core, Handle},
+    status::{ModuleStatus, StatusBoard},
+};
+
+/// Everything at one moment.
+#[derive(Debug)]
+pub(crate) struct Look {
+    pub(crate) stage: Stage,
+    /// Since the engine began to start.
+    pub(crate) uptime: Duration,
+    /// By name.
+    pub(crate) modules: Vec<ModuleLook>,
+    /// By id.
+    pub(crate) chains: Vec<ChainLook>,
+}
+
+/// What there is to look at of one module.
+#[derive(Debug, Clone)]
+pub(crate) struct Card {
+    status: Arc<StatusBoard>,
+    /// Keys and values, in bytes. `None`: its state is not open.
+    state_bytes: Option<u64>,
+}
+
+/// One module at one moment.
+#[derive(Debug)]
+pub(crate) struct ModuleLook {
+    pub(crate) status: ModuleStatus,
+    /// Whether its first `init` has ended, well or not.
+    pub(crate) has_begun: bool,
+    pub(crate) meters: MetersReading,
+    pub(crate) usage: UsageReading,
+    pub(crate) resources: Resources,
+    pub(crate) state_bytes: Option<u64>,
+    /// By chain: how many blocks there are for it, at the depth that it asks for, which it is not
+    /// done with. Of a chain that it has at several depths, the most.
+    pub(crate) lag: BTreeMap<ChainId, u64>,
+}
+
+/// One chain at one moment.
+#[derive(Debug)]
+pub(crate) struct ChainLook {
+    pub(crate) stats: ChainStats,
+    /// What each endpoint is called, in the order of `stats`: scheme, host and port, and a number
+    /// where that is not enough to tell two apart.
+    pub(crate) endpoints: Vec<String>,
+    /// `None`: no module follows it.
+    pub(crate) feed: Option<FeedStatus>,
+}
+
+impl Card {
+    pub(crate) fn of(handle: &Handle) -> Self {
+        Self {
+            status: Arc::clone(&handle.status),
+            state_bytes: handle.store.get().map(|store| store.used_bytes()),
+        }
+    }
+}
+
+impl Core {
+    pub(crate) fn cards(&self) -> Vec<Card> {
+        self.modules.by_name().values().map(Card::of).collect()
+    }
+}
+
+impl Look {
+    pub(super) fn at(
+        stage: Stage,
+        uptime: Duration,
+        chains: Option<&Chains>,
+        cards: &[Card],
+    ) -> Self {
+        let feeds: BTreeMap<_, _> = chains.map(Chains::feeds).into_iter().flatten().collect();
+        let stats = chains.map(Chains::stats).into_iter().flatten();
+        Self {
+            stage,
+            uptime,
+            modules: cards
+                .iter()
+                .map(|card| ModuleLook::at(card, &feeds))
+                .collect(),
+            chains: stats.map(|stats| ChainLook::at(stats, &feeds)).collect(),
+        }
+    }
+}
+
+impl Look {
+    /// Whether every module has had its first `init`, and the engine does not stop.
+    pub(crate) fn is_ready(&self) -> bool {
+        let all_begun = self.modules.iter().all(|module| module.has_begun);
+        let dead = |module: &ModuleLook| module.status.phase == Phase::Dead;
+        let any_alive = self.modules.is_empty() || !self.modules.iter().all(dead);
+        self.stage == Stage::Running && all_begun && any_alive
+    }
+}
+
+impl ModuleLook {
+    fn at(card: &Card, feeds: &BTreeMap<ChainId, Feed>) -> Self {
+        let version = card.status.version();
+        Self {
+            status: card.status.read(),
+            has_begun: card.status.has_begun(),
+            meters: card.status.meters.read(),
+            usage: version.usage.read(),
+            resources: version.resources,
+            state_bytes: card.state_bytes,
+            lag: lag(&card.status, feeds),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &ModuleName {
+        &self.status.name
+    }
+}
+
+fn lag(status: &StatusBoard, feeds: &BTreeMap<ChainId, Feed>) -> BTreeMap<ChainId, u64> {
+    let mut lag = BTreeMap::new();
+    for (Source::Chain(chain, depth), next) in status.next_blocks() {
+        let Some(newest) = feeds.get(&chain).and_then(|feed| feed.newest(depth)) else {
+            continue;
+        };
+        let behind = (newest.0 + 1).saturating_sub(next.0);
+        let most = lag.entry(chain).or_insert(0);
+        *most = behind.max(*most);
+    }
+    lag
+}
+
+impl ChainLook {
+    fn at(stats: ChainStats, feeds: &BTreeMap<ChainId, Feed>) -> Self {
+        let named = stats.endpoints.iter().map(|endpoint| &*endpoint.endpoint);
+        Self {
+            endpoints: apart(named),
+            feed: feeds.get(&stats.chain).map(Feed::status),
+            stats,
+        }
+    }
+}
+
+/// The same names, with a number at those that have come before.
+fn apart<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut known: BTreeMap<&str, u32> = BTreeMap::new();
+    names
+        .map(|name| {
+            let count = known.entry(name).or_default();
+            *count += 1;
+            match *count {
+                1 => name.to_owned(),
+                count => format!("{name}#{count}"),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_of_one_provider_are_told_apart() {
+        let names = ["https://a", "https://b", "https://a", "https://a"];
+        let told = apart(names.into_iter());
+        assert_eq!(
+            told,
+            ["https://a", "https://b", "https://a#2", "https://a#3"]
+        );
+    }
+}
