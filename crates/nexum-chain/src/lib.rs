@@ -44,6 +44,8 @@ pub mod limits {
     pub const MAX_PARAMS_BYTES: usize = 1024 * 1024;
     /// The most requests of one batch.
     pub const MAX_BATCH: usize = 256;
+    /// The most bytes that the parameters of one batch have together.
+    pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
     /// The largest answer that is read from a node, in bytes; a batch's answers count together.
     pub const MAX_RESPONSE_BYTES: usize = 16 * 1024 * 1024;
     /// The most memory that a chain's answers that can't change take, in bytes.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Chains, allowlist, failure,
-    limits::{MAX_BATCH, MAX_PARAMS_BYTES},
+    limits::{MAX_BATCH, MAX_BATCH_BYTES, MAX_PARAMS_BYTES},
     reads::{Reads, lost},
 };
 
@@ -39,6 +39,13 @@ impl ChainRpc for Chains {
                 let message = format!(
                     "a batch has at most {MAX_BATCH} requests, not {}",
                     requests.len()
+                );
+                return Err(error(HostErrorKind::InvalidInput, message));
+            }
+            let bytes: usize = requests.iter().map(|request| request.params.len()).sum();
+            if bytes > MAX_BATCH_BYTES {
+                let message = format!(
+                    "the params of a batch have at most {MAX_BATCH_BYTES} bytes together, not {bytes}"
                 );
                 return Err(error(HostErrorKind::InvalidInput, message));
             }

@@ -37,8 +37,11 @@ pub(crate) fn between(running: &ModuleManifest, newer: &ModuleManifest) -> Vec<W
         has: String::new(),
         asks: asks.to_string(),
     };
-    let capabilities = newer.capabilities.difference(&running.capabilities);
-    more.extend(capabilities.map(|capability| new("capability", capability)));
+    let (has, asks) = (running.capabilities.granted(), newer.capabilities.granted());
+    more.extend(
+        asks.difference(&has)
+            .map(|capability| new("capability", capability)),
+    );
     let chains = newer.chains.difference(&running.chains);
     more.extend(chains.map(|chain| new("chain", chain)));
     let (has, asks) = (&running.resources, &newer.resources);

@@ -117,7 +117,7 @@ impl Engine {
         let cache = Arc::new(CodeCache::new(&config.state_dir));
         let loader = Loader {
             host,
-            policy: config.policy,
+            pin_required: config.policy.require_digest,
             kept: Arc::clone(&cache) as _,
         };
         let loaded = load::load(&loader, &bundles, &chains).await?;

@@ -11,7 +11,7 @@ use std::{
 use futures::{StreamExt as _, stream};
 use nexum_chain::Limited;
 use nexum_host::{Host, KeptCode, LoadError, Loaded, LogRate, ModuleSpec, NothingKept};
-use nexum_manifest::{Bundle, ManifestErrors, Pin, Policy, Problem, Setup};
+use nexum_manifest::{Bundle, ManifestErrors, Pin, Problem, Setup};
 use nexum_types::{BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest, RpcResult};
 
 use tokio::task::JoinHandle;
@@ -35,7 +35,8 @@ enum Fault {
 /// What every module is loaded with.
 pub(crate) struct Loader<'a> {
     pub(crate) host: &'a Arc<Host>,
-    pub(crate) policy: Policy,
+    /// Whether a component that nobody has pinned is refused.
+    pub(crate) pin_required: bool,
     /// What is here is not compiled.
     pub(crate) kept: Arc<dyn KeptCode>,
 }
@@ -81,7 +82,7 @@ fn compile<C: ChainRpc>(
 ) -> JoinHandle<Result<Loaded, Fault>> {
     let (host, kept) = (Arc::clone(loader.host), Arc::clone(&loader.kept));
     let path = bundle.component.clone();
-    let spec = spec(bundle, chain, loader.policy);
+    let spec = spec(bundle, chain, loader.pin_required);
     tokio::task::spawn_blocking(move || {
         let bytes = read(&path)?;
         host.load(&bytes, spec, &*kept).map_err(Fault::Load)
@@ -107,7 +108,7 @@ pub async fn check(setup: &Setup) -> Result<(), StartError> {
     let clock = Arc::new(nexum_host::SystemClock::new());
     let loader = Loader {
         host: &Arc::new(Host::new(clock).map_err(StartError::Host)?),
-        policy: setup.engine.config().policy,
+        pin_required: setup.engine.config().policy.require_digest,
         kept: Arc::new(NothingKept),
     };
     load(&loader, &setup.bundles, &NoChains).await.map(drop)
@@ -132,7 +133,7 @@ fn problem(bundle: &Bundle, fault: &Fault) -> Problem {
         .with_help("build the module in release mode, optimised for size"),
         Fault::Load(error) => {
             let place = match error {
-                LoadError::Undeclared(_) => bundle.places.capabilities.clone(),
+                LoadError::Undeclared { .. } => bundle.places.capabilities.clone(),
                 LoadError::Digest { .. } => bundle.pin_place.clone(),
                 LoadError::Unpinned { .. }
                 | LoadError::NotAComponent { .. }
@@ -160,8 +161,8 @@ fn problem(bundle: &Bundle, fault: &Fault) -> Problem {
     }
 }
 
-fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, policy: Policy) -> ModuleSpec {
-    let chain: Arc<dyn ChainRpc> = match policy.rpc_rate {
+fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, pin_required: bool) -> ModuleSpec {
+    let chain: Arc<dyn ChainRpc> = match bundle.ceilings.rpc_rate {
         Some(rate) => Arc::new(Limited::new(chain, rate)),
         None => Arc::new(chain),
     };
@@ -169,11 +170,15 @@ fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, policy: Policy) -> ModuleSpec {
     ModuleSpec {
         name: manifest.name.clone(),
         pin: bundle.pin,
-        pin_required: policy.require_digest,
+        pin_required,
         capabilities: manifest.capabilities.clone(),
         chains: manifest.chains.clone(),
+        absent_chains: manifest.absent_chains.clone(),
         resources: manifest.resources,
-        log_rate: LogRate::default(),
+        log_rate: LogRate {
+            per_second: bundle.log_rate.per_second,
+            burst: bundle.log_rate.burst,
+        },
         chain,
     }
 }

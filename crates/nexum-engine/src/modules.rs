@@ -8,7 +8,7 @@ use std::{
 
 use nexum_chain::{ChainError, Chains};
 use nexum_host::{Host, Loaded};
-use nexum_manifest::{Bundle, EngineFile, ModuleManifest, Sha256};
+use nexum_manifest::{Bundle, EngineFile, ModuleManifest, Sha256, Withheld};
 use nexum_store::{ModuleStore, StateDir};
 use nexum_types::{ModuleName, StateBackend as _};
 use serde::{Deserialize, Serialize};
@@ -134,6 +134,7 @@ impl Core {
         origin: Origin,
     ) -> Result<(), ChainError> {
         let name = bundle.name().clone();
+        tell_grants(&bundle);
         let manifest = &bundle.manifest;
         let digest = loaded.digest();
         let Version {
@@ -248,6 +249,24 @@ impl Core {
             restart: manifest.restart,
             inlets: inlets.collect::<Result<_, _>>()?,
         })
+    }
+}
+
+/// What a module does not get of what its manifest asks for.
+pub(crate) fn tell_grants(bundle: &Bundle) {
+    let (module, manifest) = (bundle.name(), &bundle.manifest);
+    if bundle.asked != manifest.resources {
+        tracing::info!(%module, asked = ?bundle.asked, granted = ?manifest.resources, "the policy caps what the manifest asks for");
+    }
+    for (capability, why) in manifest.capabilities.withheld() {
+        let why = match why {
+            Withheld::NotHosted => "this engine does not have it",
+            Withheld::Denied => "the policy denies it",
+        };
+        tracing::info!(%module, %capability, "an optional capability is not there: {why}");
+    }
+    for chain in &manifest.absent_chains {
+        tracing::info!(%module, %chain, "an optional chain is not configured: the module gets nothing of it");
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     difference::{self, Widening},
     engine::store_options,
     load::{self, Loader},
-    modules::{Core, Handle, Origin},
+    modules::{Core, Handle, Origin, tell_grants},
     remembered::{self, BundlesError, Remembered},
     status::ModuleStatus,
 };
@@ -391,6 +391,7 @@ impl Core {
         });
         copied.kept_if(&remembered, upgraded)?;
         let Copied { bundle, entry, .. } = copied;
+        tell_grants(&bundle);
         if let Some(handle) = self.modules.by_name().get_mut(name) {
             handle.bundle = bundle;
             handle.digest = digest;
@@ -516,7 +517,7 @@ impl Core {
     async fn loaded(&self, bundle: &Bundle) -> Result<nexum_host::Loaded, OperateError> {
         let loader = Loader {
             host: &self.host,
-            policy: self.file.config().policy,
+            pin_required: self.file.config().policy.require_digest,
             kept: self.code.cache(),
         };
         match load::load_one(&loader, bundle, self.chains.clone()).await {

@@ -18,7 +18,9 @@ mod generated {
 
 pub(crate) use generated::{
     EventModule, EventModulePre,
-    nexum::host::{chain, clock, local_store, logging, random, types},
+    nexum::host::{
+        chain, clock, http, identity, local_store, logging, messaging, random, remote_store, types,
+    },
 };
 
 impl types::Host for crate::guest::Guest {}

@@ -9,12 +9,13 @@ use wasmtime::{Store, component::ResourceTable};
 use crate::{
     bindings::{self, EventModule, types},
     guest::Guest,
-    limits::{MAX_HANDLES, MemoryLimit},
+    limits::{MAX_ARGUMENT_BYTES, MAX_HANDLES, MemoryLimit},
     load::Loaded,
     logging::printable,
     stdio::LogStream,
     trap::Trap,
     wasi,
+    withheld::Stub,
 };
 
 /// One running copy of a module. It lives from its `init` to its first trap.
@@ -65,6 +66,13 @@ impl Loaded {
             checkpoint: None,
             chain: Arc::clone(&self.chain),
             chains: Arc::clone(&self.chains),
+            absent_chains: Arc::clone(&self.absent_chains),
+            denials: Arc::clone(&self.denials),
+            stub: Stub {
+                withheld: Arc::clone(&self.withheld),
+                denials: Arc::clone(&self.denials),
+                usage: Arc::clone(&self.usage),
+            },
             clock: Arc::clone(&self.clock),
             log: Arc::clone(&self.log),
             memory: MemoryLimit::new(self.resources.max_memory_bytes, Arc::clone(&self.usage)),
@@ -74,6 +82,7 @@ impl Loaded {
         };
         let mut store = Store::new(self.pre.engine(), guest);
         store.limiter(|guest| &mut guest.memory);
+        store.set_hostcall_fuel(MAX_ARGUMENT_BYTES);
         store.epoch_deadline_async_yield_and_update(1);
         let fuel = self.resources.max_fuel_per_event;
         store

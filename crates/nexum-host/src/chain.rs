@@ -17,7 +17,7 @@ impl bindings::chain::Host for Guest {
             Ok(()) => self.chain.request(chain, &request).await,
             Err(denied) => Err(denied),
         };
-        self.usage.answered(Capability::Chain, &answer);
+        self.answered(&request.method, &answer);
         Ok(answer.map_err(Into::into))
     }
 
@@ -39,8 +39,8 @@ impl bindings::chain::Host for Guest {
             Err(denied) => Err(denied),
         };
         self.usage.answered(Capability::Chain, &results);
-        for result in results.iter().flatten() {
-            self.usage.answered(Capability::Chain, result);
+        for (request, result) in requests.iter().zip(results.iter().flatten()) {
+            self.answered(&request.method, result);
         }
         Ok(results.map_err(Into::into).map(|results| {
             results
@@ -59,8 +59,27 @@ impl Guest {
         if self.chains.contains(&chain) {
             return Ok(());
         }
-        let message =
-            format!("add {chain} to `required` under [chains] in nexum.toml to ask chain {chain}");
+        if self.absent_chains.contains(&chain) {
+            let message =
+                format!("chain {chain} is optional, and the operator does not configure it");
+            return Err(HostError::new(DOMAIN, HostErrorKind::Unsupported, message));
+        }
+        let remedy = format!("add {chain} to `required` under [chains] in nexum.toml");
+        self.denials.tell(&format!("chain {chain}"), &remedy);
+        let message = format!("{remedy} to ask chain {chain}");
         Err(HostError::new(DOMAIN, HostErrorKind::Denied, message))
+    }
+
+    /// Counts and tells what was denied.
+    fn answered(&self, method: &str, answer: &Result<String, HostError>) {
+        self.usage.answered(Capability::Chain, answer);
+        // Another denial than of the method has been told.
+        if let Err(error) = answer
+            && error.kind == HostErrorKind::Denied
+            && error.code != 0
+        {
+            let remedy = "no manifest grants this method: modules only read from chains";
+            self.denials.tell(&format!("the method {method}"), remedy);
+        }
     }
 }

@@ -7,7 +7,10 @@ use tokio::task::JoinHandle;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::{clock::Clock, limits::MemoryLimit, logging::ModuleLog, usage::Usage};
+use crate::{
+    clock::Clock, denials::Denials, limits::MemoryLimit, logging::ModuleLog, usage::Usage,
+    withheld::Stub,
+};
 
 /// A commit that no cancellation stops, with the state that it was made for.
 pub(crate) type Checkpoint = JoinHandle<(CallState, Result<(), StateError>)>;
@@ -19,8 +22,12 @@ pub(crate) struct Guest {
     /// The checkpoint that is on its way to the disk.
     pub(crate) checkpoint: Option<Checkpoint>,
     pub(crate) chain: Arc<dyn ChainRpc>,
-    /// The chains that the manifest names.
+    /// The chains that the manifest names and the operator configures.
     pub(crate) chains: Arc<BTreeSet<ChainId>>,
+    /// The chains that the manifest names as optional and the operator does not configure.
+    pub(crate) absent_chains: Arc<BTreeSet<ChainId>>,
+    pub(crate) denials: Arc<Denials>,
+    pub(crate) stub: Stub,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Arc<ModuleLog>,
     pub(crate) memory: MemoryLimit,

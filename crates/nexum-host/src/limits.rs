@@ -10,6 +10,9 @@ use crate::usage::Usage;
 pub const MAX_LOG_LINE_BYTES: usize = 8 * 1024;
 /// The most bytes that one `random::fill` gives; a call for more traps.
 pub const MAX_RANDOM_BYTES: u32 = 64 * 1024;
+/// The most bytes that the arguments of one call of a host function take. They are counted before
+/// they are copied; more trap.
+pub const MAX_ARGUMENT_BYTES: usize = 32 * 1024 * 1024;
 /// The most host handles (streams, pollables, errors) that a guest holds at once.
 pub(crate) const MAX_HANDLES: usize = 1024;
 /// Fibers on which guests run: their stack, and the part of it that wasm may use.
@@ -140,6 +143,8 @@ mod tests {
         assert!(logging.contains(&format!("({MAX_LOG_LINE_BYTES} bytes)")));
         assert!(logging.contains(&format!("{} lines a second", rate.per_second)));
         assert!(logging.contains(&format!("{}", rate.burst)));
+        let megabytes = format!("{} MiB", MAX_ARGUMENT_BYTES / 1024 / 1024);
+        assert!(contract("worlds.wit").contains(&megabytes));
         assert!(contract("random.wit").contains(&format!("at most {MAX_RANDOM_BYTES} of them")));
     }
 }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use nexum_manifest::{Capability, Pin, Resources, Sha256};
+use nexum_manifest::{Capabilities, Capability, Pin, Resources, Sha256, Withheld};
 use nexum_types::{ChainId, ChainRpc, ModuleName};
 use sha2::Digest as _;
 use wasmtime::{
@@ -18,13 +18,14 @@ use crate::{
     bindings::{self, EventModulePre},
     clock::Clock,
     code::{Code, CodeCache},
+    denials::Denials,
     guest::Guest,
     kept_code::{self, CodeKey, CompiledCode, KeptCode},
     limits::{FIBER_STACK_BYTES, WASM_STACK_BYTES},
     logging::{LogRate, ModuleLog},
     ticker::Ticker,
     usage::Usage,
-    wasi,
+    wasi, withheld,
 };
 
 const CONTRACT: &str = "nexum:host";
@@ -62,9 +63,11 @@ pub struct ModuleSpec {
     /// Whether it is refused without one.
     pub pin_required: bool,
     /// The interfaces it may import.
-    pub capabilities: BTreeSet<Capability>,
+    pub capabilities: Capabilities,
     /// The chains it may ask.
     pub chains: BTreeSet<ChainId>,
+    /// The chains that it could do with and that are not to be had.
+    pub absent_chains: BTreeSet<ChainId>,
     /// What it may use up.
     pub resources: Resources,
     /// How much it may log.
@@ -102,8 +105,13 @@ pub enum LoadError {
     #[error("it does not compile: {0}")]
     Compile(String),
     /// The component imports interfaces that its manifest does not declare.
-    #[error("it imports what its manifest does not declare: {}", listed(.0))]
-    Undeclared(BTreeSet<Capability>),
+    #[error("it imports what its manifest does not declare: {}", listed(missing))]
+    Undeclared {
+        /// Those interfaces.
+        missing: BTreeSet<Capability>,
+        /// What the manifest declares.
+        declared: Capabilities,
+    },
     /// The component imports what this engine does not have.
     #[error("it imports {}, which this engine does not have", .0.join(", "))]
     UnknownImports(Vec<String>),
@@ -141,12 +149,10 @@ impl LoadError {
             Self::NotAComponent { .. } | Self::Compile(_) => {
                 "build the module with --target wasm32-wasip2, and put the result into the bundle as module.wasm".into()
             }
-            Self::Undeclared(missing) => {
-                format!("add {} to `required` under [capabilities]", listed(missing))
-            }
+            Self::Undeclared { missing, declared } => declaring(missing, declared),
             Self::UnknownImports(_) => format!(
                 "a module can import {CONTRACT}@{CONTRACT_VERSION} ({}) and {}",
-                Capability::ALL.map(Capability::as_str).join(", "),
+                Capability::hosted().map(Capability::as_str).collect::<Vec<_>>().join(", "),
                 wasi::PACKAGES.join(", ")
             ),
             Self::OtherVersion { .. } | Self::OtherWorld(_) => format!(
@@ -161,6 +167,23 @@ fn pinned_by(pin: Pin) -> &'static str {
         Pin::Manifest(_) => "manifest says",
         Pin::Operator(_) => "entry is pinned to",
     }
+}
+
+/// The lines under `[capabilities]` that declare what is missing, too.
+fn declaring(missing: &BTreeSet<Capability>, declared: &Capabilities) -> String {
+    let (hosted, absent): (BTreeSet<_>, BTreeSet<_>) = missing
+        .iter()
+        .partition(|capability| capability.is_hosted());
+    let required = declared.required.union(&hosted).copied().collect();
+    let optional: BTreeSet<_> = declared.optional.union(&absent).copied().collect();
+    let mut lines = format!(
+        "write under [capabilities]:\nrequired = [{}]",
+        listed(&required)
+    );
+    if !optional.is_empty() {
+        lines += &format!("\noptional = [{}]", listed(&optional));
+    }
+    lines
 }
 
 fn listed(capabilities: &BTreeSet<Capability>) -> String {
@@ -218,8 +241,9 @@ impl Host {
         let slot = self.code.code_of(found);
         let code = slot.get(&self.engine, key, bytes, kept)?;
         check_imports(&self.engine, &code.component, &spec.capabilities)?;
+        let withheld = spec.capabilities.withheld();
         let linker = self
-            .linker(&spec.capabilities)
+            .linker(&spec.capabilities.granted(), &withheld)
             .map_err(|error| unlinkable(&error))?;
         let pre = linker
             .instantiate_pre(&code.component)
@@ -227,6 +251,7 @@ impl Host {
         let pre = EventModulePre::new(pre)
             .map_err(|error| LoadError::OtherWorld(error.root_cause().to_string()))?;
         let usage = Arc::new(Usage::default());
+        let denials = Arc::new(Denials::new(spec.name.clone()));
         let log = ModuleLog::new(spec.name, spec.log_rate, Arc::clone(&usage));
         Ok(Loaded {
             pre,
@@ -234,6 +259,9 @@ impl Host {
             _slot: slot,
             resources: spec.resources,
             chains: Arc::new(spec.chains),
+            absent_chains: Arc::new(spec.absent_chains),
+            withheld: Arc::new(withheld),
+            denials,
             chain: spec.chain,
             clock: Arc::clone(&self.clock),
             log: Arc::new(log),
@@ -242,14 +270,26 @@ impl Host {
         })
     }
 
-    /// Only what is granted is linked at all.
-    fn linker(&self, capabilities: &BTreeSet<Capability>) -> wasmtime::Result<Linker<Guest>> {
+    /// Only what is granted is linked, and a stub for what is withheld.
+    fn linker(
+        &self,
+        granted: &BTreeSet<Capability>,
+        withheld: &BTreeMap<Capability, Withheld>,
+    ) -> wasmtime::Result<Linker<Guest>> {
         let mut linker = Linker::new(&self.engine);
         let l = &mut linker;
         wasi::link(l)?;
         bindings::types::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
-        for capability in capabilities {
+        for capability in withheld.keys() {
+            withheld::link(*capability, l)?;
+        }
+        for capability in granted {
             match capability {
+                // `granted` has what is hosted only.
+                Capability::Identity
+                | Capability::RemoteStore
+                | Capability::Messaging
+                | Capability::Http => {}
                 Capability::Chain => {
                     bindings::chain::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
                 }
@@ -299,8 +339,9 @@ fn check_kind(bytes: &[u8]) -> Result<(), LoadError> {
 fn check_imports(
     engine: &Engine,
     component: &Component,
-    granted: &BTreeSet<Capability>,
+    declared: &Capabilities,
 ) -> Result<(), LoadError> {
+    let all = declared.declared();
     let mut undeclared = BTreeSet::new();
     let mut unknown = Vec::new();
     let ty = component.component_type();
@@ -317,7 +358,7 @@ fn check_imports(
             let import = (*import).to_owned();
             return Err(LoadError::OtherVersion { import });
         } else if let Some(capability) = Capability::from_name(interface) {
-            if !granted.contains(&capability) {
+            if !all.contains(&capability) {
                 undeclared.insert(capability);
             }
         } else if interface != TYPES {
@@ -328,7 +369,10 @@ fn check_imports(
         return Err(LoadError::UnknownImports(unknown));
     }
     if !undeclared.is_empty() {
-        return Err(LoadError::Undeclared(undeclared));
+        return Err(LoadError::Undeclared {
+            missing: undeclared,
+            declared: declared.clone(),
+        });
     }
     Ok(())
 }
@@ -342,6 +386,9 @@ pub struct Loaded {
     _slot: Code,
     pub(crate) resources: Resources,
     pub(crate) chains: Arc<BTreeSet<ChainId>>,
+    pub(crate) absent_chains: Arc<BTreeSet<ChainId>>,
+    pub(crate) withheld: Arc<BTreeMap<Capability, Withheld>>,
+    pub(crate) denials: Arc<Denials>,
     pub(crate) chain: Arc<dyn ChainRpc>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Arc<ModuleLog>,

@@ -26,8 +26,8 @@ pub struct UsageReading {
     pub highest_memory_bytes: u64,
     /// How often a memory or a table was not let grow.
     pub denied_growths: u64,
-    /// Calls that were answered `denied`, by the capability that they needed. All of them are
-    /// listed.
+    /// Calls that were answered `denied`, or `unsupported` since the module does not have the
+    /// capability, by the capability that they needed. All of them are listed.
     pub denials: Vec<(Capability, u64)>,
     /// Lines that were logged, by level. All levels are listed.
     pub log_lines: Vec<(&'static str, u64)>,
@@ -63,6 +63,11 @@ impl Usage {
             // `ALL` has the order of the enum.
             self.denials[capability as usize].add(1);
         }
+    }
+
+    /// Counts a call of a capability that the module does not have.
+    pub(crate) fn withheld(&self, capability: Capability) {
+        self.denials[capability as usize].add(1);
     }
 
     pub(crate) fn logged(&self, level: Level) {

@@ -7,10 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nexum_types::{Config, ConfigValue, ModuleName};
+use nexum_types::{ChainId, Config, ConfigValue, ModuleName};
 
 use crate::{
-    ManifestErrors, ModuleManifest, ModulePlaces, Pin, Place, Problem,
+    Capability, Ceilings, ManifestErrors, ModuleManifest, ModulePlaces, Pin, Place, Problem, Rate,
+    Resources,
     config::{RawConfig, value_kind},
     engine::{EngineParts, EntryParts},
     module::{self, ModuleFile, ModuleParts},
@@ -25,9 +26,15 @@ const COMPONENT: &str = "module.wasm";
 /// A module that is to run: its manifest with the operator's word laid over, and its component.
 #[derive(Debug, Clone)]
 pub struct Bundle {
-    /// The manifest as it takes effect: `name` is the one the module runs under, and `config` has
-    /// the operator's values.
+    /// The manifest as it takes effect: `name` is the one the module runs under, `config` has the
+    /// operator's values, and resources, capabilities and chains are what the operator grants.
     pub manifest: ModuleManifest,
+    /// The resources that the manifest asks for.
+    pub asked: Resources,
+    /// The operator's ceilings for the module.
+    pub ceilings: Ceilings,
+    /// How much the module may log.
+    pub log_rate: Rate,
     /// Where the component is. Its bytes have not been read.
     pub component: PathBuf,
     /// The digest that its bytes must have, if anyone says so.
@@ -118,13 +125,14 @@ fn read(engine: &EngineParts, entries: &[EntryParts]) -> (Vec<Bundle>, Vec<Probl
             }
         }
         of_engine.extend(differing_types(entry, &parts));
+        of_engine.extend(denied(engine, entry, &parts));
         of_engine.extend(differing_digests(entry, &parts));
         if told.insert(folder) {
             of_modules.extend(missing_chains(engine, &parts));
             of_modules.extend(parts.problems);
         }
         if let Some(file) = parts.file {
-            bundles.push(overlaid(entry, file));
+            bundles.push(overlaid(engine, entry, file));
         }
     }
     of_engine.extend(of_modules);
@@ -209,6 +217,30 @@ fn differing_digests(entry: &EntryParts, parts: &ModuleParts) -> Option<Problem>
     )
 }
 
+/// Capabilities that the module requires and the operator denies.
+fn denied(engine: &EngineParts, entry: &EntryParts, parts: &ModuleParts) -> Vec<Problem> {
+    let Some(file) = &parts.file else {
+        return Vec::new();
+    };
+    let name = entry.entry.name.as_ref().unwrap_or(&file.manifest.name);
+    let denied = engine.policy.of(name).denied();
+    let denied = file.manifest.capabilities.required.intersection(&denied);
+    let problem = |capability: &Capability| {
+        let own = engine.denied_at.get(&(Some(name.clone()), *capability));
+        let place = own.or_else(|| engine.denied_at.get(&(None, *capability)));
+        let message = format!(
+            "module {name} requires the capability \"{capability}\", which the policy denies"
+        );
+        Problem::new(place.unwrap_or(&entry.path).clone(), message)
+            .with_label("denied here")
+            .with_also(file.places.capabilities.clone(), "required here")
+            .with_help(format!(
+                "leave the module out, or give it ceilings of its own under [policy.modules.{name}]"
+            ))
+    };
+    denied.map(problem).collect()
+}
+
 /// A value of the operator's that has another type than the author's.
 fn differing_types(entry: &EntryParts, parts: &ModuleParts) -> Vec<Problem> {
     let Config(over) = &entry.entry.config;
@@ -284,7 +316,7 @@ fn missing_chains(engine: &EngineParts, parts: &ModuleParts) -> Vec<Problem> {
 }
 
 /// The bundle as it takes effect.
-fn overlaid(entry: &EntryParts, file: ModuleFile) -> Bundle {
+fn overlaid(engine: &EngineParts, entry: &EntryParts, file: ModuleFile) -> Bundle {
     let ModuleFile {
         mut manifest,
         places,
@@ -295,9 +327,22 @@ fn overlaid(entry: &EntryParts, file: ModuleFile) -> Bundle {
     let mut config: BTreeMap<_, _> = std::mem::take(&mut manifest.config.0).into_iter().collect();
     config.extend(entry.entry.config.0.iter().cloned());
     manifest.config = Config(config.into_iter().collect());
+    let ceilings = engine.policy.of(&manifest.name);
+    let asked = manifest.resources;
+    manifest.resources = ceilings.cap(asked);
+    manifest.capabilities.denied = ceilings.denied();
+    let is_absent =
+        |chain: &ChainId| places.optional_chains.contains(chain) && !engine.chains.contains(chain);
+    manifest.absent_chains = manifest.chains.iter().copied().filter(is_absent).collect();
+    manifest.chains.retain(|chain| !is_absent(chain));
+    let subscriptions = &mut manifest.subscriptions;
+    subscriptions.retain(|subscription| !is_absent(&subscription.chain_id()));
     let (pin, pin_place) = pin(entry, &manifest, &places);
     Bundle {
+        log_rate: engine.policy.log_rate(&manifest.name),
         manifest,
+        asked,
+        ceilings,
         pin,
         pin_place,
         component: entry.entry.path.join(COMPONENT),

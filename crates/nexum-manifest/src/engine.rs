@@ -11,13 +11,14 @@ use nexum_types::{ChainId, ModuleName};
 use serde_json::{Value, json};
 
 use crate::{
-    Bundle, EngineConfig, LogFormat, LogLevels, LogSettings, ManifestErrors, ModuleEntry, Place,
-    Policy, Problem, Sha256, bundle,
-    chains::{self, PerSecond, RawChains},
+    Bundle, Capability, EngineConfig, LogFormat, LogLevels, LogSettings, ManifestErrors,
+    ModuleEntry, Place, Policy, Problem, Sha256, bundle,
+    chains::{self, RawChains},
     config::RawConfig,
-    decode::{self, At, Decode, Decoder, Tried, table},
+    decode::{self, At, Decode, table},
     file::{self, Parsed},
     observability::{self, RawObservability},
+    policy::{self, RawPolicy},
     secret::Env,
     source::{Shown, Source, Span},
 };
@@ -57,18 +58,6 @@ table! {
         default format: LogFormat = LogFormat::default(),
         /// A level (off, error, warn, info, debug, trace), or a list with levels of single parts, such as `info,nexum_chain=debug`.
         default level: LogLevels = LogLevels::default(),
-    }
-}
-
-table! {
-    /// The operator's ceilings for every module.
-    struct RawPolicy {
-        /// How many requests a second one module may make to its chains, in the long run. Without it, as many as they take.
-        optional rpc_requests_per_second: Tried<PerSecond>,
-        /// How many requests one module may make at once, after a quiet time. Without it, those of one second.
-        optional rpc_burst: At<PerSecond>,
-        /// True refuses a module whose component is pinned neither by its manifest nor by its entry under `modules`.
-        default require_digest: bool = false,
     }
 }
 
@@ -206,6 +195,8 @@ impl EngineFile {
                 .collect(),
             chains: self.parts.chains.clone(),
             file: self.parts.file.clone(),
+            policy: self.parts.policy.clone(),
+            denied_at: self.parts.denied_at.clone(),
             endpoints: BTreeMap::new(),
             metrics: self.parts.metrics.clone(),
             health: self.parts.health.clone(),
@@ -283,6 +274,9 @@ pub(crate) struct EngineParts {
     pub(crate) source: Arc<Source>,
     /// The name of the file that configures the chains.
     pub(crate) file: String,
+    pub(crate) policy: Policy,
+    /// Where a capability is denied: to one module, or to all.
+    pub(crate) denied_at: BTreeMap<(Option<ModuleName>, Capability), Place>,
     pub(crate) problems: Vec<Problem>,
     /// The enabled entries that have a path.
     pub(crate) entries: Vec<EntryParts>,
@@ -313,8 +307,8 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
         let chains = raw.chains.as_ref();
         chains::resolve(chains, folder, env, &mut places, &mut decoder)
     });
-    let policy = raw.as_ref().and_then(|raw| raw.policy.as_ref());
-    let policy = policy.map_or_else(Policy::default, |raw| resolve_policy(raw, &mut decoder));
+    let raw_policy = raw.as_ref().and_then(|raw| raw.policy.as_ref());
+    let (policy, denied_at) = policy::resolve(raw_policy, &mut decoder);
     let observability = raw.as_ref().and_then(|raw| raw.observability.as_ref());
     let (observability, listen) = observability::resolve(observability, &mut decoder);
     let words = decode::words(&RawEngineFile::schema());
@@ -338,7 +332,7 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
                 level: engine.log.level.clone(),
             },
             chains,
-            policy,
+            policy: policy.clone(),
             observability,
             modules: entries.iter().map(|parts| parts.entry.clone()).collect(),
         })
@@ -356,27 +350,16 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
             .map(|(chain, spans)| (chain, place(spans)))
             .collect(),
         file: source.name().to_owned(),
+        denied_at: denied_at
+            .into_iter()
+            .map(|(key, span)| (key, source.place(span)))
+            .collect(),
+        policy,
         metrics: written(listen.metrics),
         health: written(listen.health),
         source,
     };
     Ok((config, parts))
-}
-
-fn resolve_policy(raw: &RawPolicy, decoder: &mut Decoder) -> Policy {
-    let rate = decoder.within("policy", "", |decoder| {
-        let keys = ["rpc_requests_per_second", "rpc_burst"];
-        chains::rate(
-            raw.rpc_requests_per_second.as_ref(),
-            raw.rpc_burst.as_ref(),
-            keys,
-            decoder,
-        )
-    });
-    Policy {
-        rpc_rate: rate,
-        require_digest: raw.require_digest,
-    }
 }
 
 fn enabled(modules: Option<&Vec<At<RawEntry>>>) -> impl Iterator<Item = &RawEntry> {

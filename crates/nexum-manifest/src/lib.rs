@@ -20,6 +20,7 @@ mod lists;
 mod log_levels;
 mod module;
 mod observability;
+mod policy;
 mod problem;
 mod resolved;
 mod secret;

@@ -11,15 +11,15 @@ use std::{
 use nexum_types::{ChainId, Depth, LogFilter, ModuleName};
 
 use crate::{
-    Capability, Durability, ManifestErrors, ModuleManifest, OnFailure, Place, Problem, Resources,
-    Restart, Sha256, Subscription,
+    Capabilities, Capability, Durability, ManifestErrors, ModuleManifest, OnFailure, Place,
+    Problem, Resources, Restart, Sha256, Subscription,
     config::RawConfig,
     decode::{At, Decoder, table},
     file::{self, Parsed},
     lists::Set,
     source::{Shown, Source, Span},
     subscription::RawSubscription,
-    values::{AtLeast, Between, Version},
+    values::{AtLeast, Between, Hosted, Version},
 };
 
 table! {
@@ -93,6 +93,8 @@ table! {
     struct RawRequiredChains {
         /// The chains without which the module does not start, by id.
         required required: At<Set<ChainId>>,
+        /// The chains that the module uses where the operator configures them, by id.
+        optional optional: At<Set<ChainId>>,
     }
 }
 
@@ -100,7 +102,9 @@ table! {
     /// The interfaces of `nexum:host` that a module may import.
     struct RawCapabilities {
         /// The capabilities without which the module does not start.
-        required required: At<Set<Capability>>,
+        required required: At<Set<Hosted>>,
+        /// The capabilities that the module can do without: where they are not to be had, their functions answer `unsupported`.
+        optional optional: At<Set<Capability>>,
     }
 }
 
@@ -123,6 +127,8 @@ pub struct ModulePlaces {
     pub capabilities: Place,
     /// The entries of the list of required chains.
     pub chains: BTreeMap<ChainId, Place>,
+    /// The chains that are optional.
+    pub(crate) optional_chains: BTreeSet<ChainId>,
 }
 
 impl ModuleFile {
@@ -238,12 +244,19 @@ impl Wanted<'_> {
 
 /// The checks that need more than one value.
 fn check(raw: &RawManifest, decoder: &mut Decoder) {
+    check_either(raw, decoder);
     let chains = match &raw.chains {
         // A list that is missing within its table has been reported.
-        Some(chains) => chains
-            .required
-            .as_ref()
-            .map(|required| required.value.values()),
+        Some(chains) => chains.required.as_ref().map(|required| {
+            let optional = chains.optional.iter();
+            let optional = optional.flat_map(|optional| optional.value.values());
+            required
+                .value
+                .values()
+                .into_iter()
+                .chain(optional)
+                .collect()
+        }),
         None => Some(BTreeSet::new()),
     };
     let mut seen: HashMap<Wanted<'_>, Span> = HashMap::new();
@@ -254,7 +267,7 @@ fn check(raw: &RawManifest, decoder: &mut Decoder) {
             .is_some_and(|chains| !chains.contains(&chain.value))
         {
             let message = format!(
-                "`subscription.chain_id` is {}, which is not in `chains.required`",
+                "`subscription.chain_id` is {}, which is not in `chains.required` or `chains.optional`",
                 chain.value
             );
             let help = match chains.iter().flatten().count() {
@@ -276,6 +289,54 @@ fn check(raw: &RawManifest, decoder: &mut Decoder) {
     }
 }
 
+/// What is required is not optional, too.
+fn check_either(raw: &RawManifest, decoder: &mut Decoder) {
+    if let Some(RawCapabilities {
+        required: Some(required),
+        optional: Some(optional),
+    }) = &raw.capabilities
+    {
+        let required = required
+            .value
+            .0
+            .iter()
+            .map(|at| (at.value.0, at.span.clone()));
+        report_both(
+            "capabilities",
+            &required.collect(),
+            &optional.value,
+            decoder,
+        );
+    }
+    if let Some(RawRequiredChains {
+        required: Some(required),
+        optional: Some(optional),
+    }) = &raw.chains
+    {
+        let required = required
+            .value
+            .0
+            .iter()
+            .map(|at| (at.value, at.span.clone()));
+        report_both("chains", &required.collect(), &optional.value, decoder);
+    }
+}
+
+fn report_both<T: Ord + std::fmt::Display>(
+    table: &str,
+    required: &BTreeMap<T, Span>,
+    optional: &Set<T>,
+    decoder: &mut Decoder,
+) {
+    for item in &optional.0 {
+        if let Some(first) = required.get(&item.value) {
+            let message = format!("`{table}` has {} as required and as optional", item.value);
+            let span = item.span.clone();
+            decoder.report_twice(first.clone(), span, message, "take one out");
+        }
+    }
+}
+
 /// The manifest, if nothing that it needs is missing.
 fn resolve(raw: &RawManifest, source: &Arc<Source>) -> Option<ModuleFile> {
     let module = raw.module.as_ref()?;
@@ -284,6 +345,7 @@ fn resolve(raw: &RawManifest, source: &Arc<Source>) -> Option<ModuleFile> {
         Some(chains) => Some(chains.required.as_ref()?),
         None => None,
     };
+    let optional_chains = raw.chains.as_ref().and_then(|raw| raw.optional.as_ref());
     let resources = module
         .resources
         .as_ref()
@@ -313,8 +375,21 @@ fn resolve(raw: &RawManifest, source: &Arc<Source>) -> Option<ModuleFile> {
             }),
         chains: chains
             .map(|chains| chains.value.values())
-            .unwrap_or_default(),
-        capabilities: capabilities.value.values(),
+            .into_iter()
+            .chain(optional_chains.map(|chains| chains.value.values()))
+            .flatten()
+            .collect(),
+        absent_chains: BTreeSet::new(),
+        capabilities: Capabilities {
+            required: capabilities.value.0.iter().map(|at| at.value.0).collect(),
+            optional: raw
+                .capabilities
+                .as_ref()
+                .and_then(|raw| raw.optional.as_ref())
+                .map(|optional| optional.value.values())
+                .unwrap_or_default(),
+            denied: BTreeSet::new(),
+        },
         subscriptions: subscriptions.collect::<Option<_>>()?,
         config: raw
             .config
@@ -334,6 +409,9 @@ fn resolve(raw: &RawManifest, source: &Arc<Source>) -> Option<ModuleFile> {
             .flat_map(|chains| &chains.value.0)
             .map(|chain| (chain.value, source.place(chain.span.clone())))
             .collect(),
+        optional_chains: optional_chains
+            .map(|chains| chains.value.values())
+            .unwrap_or_default(),
     };
     Some(ModuleFile { manifest, places })
 }

@@ -29,10 +29,13 @@ pub struct ModuleManifest {
     pub durability: Durability,
     /// What happens where the module goes on failing.
     pub restart: Restart,
-    /// The chains the module may ask, and without which it does not start.
+    /// The chains the module may ask.
     pub chains: BTreeSet<ChainId>,
+    /// The chains it could do with, and that the operator does not configure. Its subscriptions to
+    /// them are left out.
+    pub absent_chains: BTreeSet<ChainId>,
     /// The interfaces the module may import.
-    pub capabilities: BTreeSet<Capability>,
+    pub capabilities: Capabilities,
     /// The events the module gets.
     pub subscriptions: Vec<Subscription>,
     /// The author's configuration values.
@@ -138,6 +141,56 @@ pub enum OnFailure {
     DeadLetter,
 }
 
+/// The interfaces that a module declares, and what becomes of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Without these it does not start.
+    pub required: BTreeSet<Capability>,
+    /// It can do without these: where they are not to be had, their functions answer
+    /// `unsupported`.
+    pub optional: BTreeSet<Capability>,
+    /// What the operator denies.
+    pub denied: BTreeSet<Capability>,
+}
+
+/// Why an optional capability is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withheld {
+    /// This engine does not have it.
+    NotHosted,
+    /// The operator denies it.
+    Denied,
+}
+
+impl Capabilities {
+    /// Everything that the manifest declares.
+    #[must_use]
+    pub fn declared(&self) -> BTreeSet<Capability> {
+        self.required.union(&self.optional).copied().collect()
+    }
+
+    /// What the module has.
+    #[must_use]
+    pub fn granted(&self) -> BTreeSet<Capability> {
+        let is_had =
+            |capability: &Capability| capability.is_hosted() && !self.denied.contains(capability);
+        self.declared().into_iter().filter(is_had).collect()
+    }
+
+    /// What it declares and does not have, and why.
+    #[must_use]
+    pub fn withheld(&self) -> BTreeMap<Capability, Withheld> {
+        let why = |capability: Capability| {
+            if self.denied.contains(&capability) {
+                Some((capability, Withheld::Denied))
+            } else {
+                (!capability.is_hosted()).then_some((capability, Withheld::NotHosted))
+            }
+        };
+        self.declared().into_iter().filter_map(why).collect()
+    }
+}
+
 /// Permission to use one interface of `nexum:host`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Capability {
@@ -151,17 +204,45 @@ pub enum Capability {
     Clock,
     /// `nexum:host/random`
     Random,
+    /// `nexum:host/identity`
+    Identity,
+    /// `nexum:host/remote-store`
+    RemoteStore,
+    /// `nexum:host/messaging`
+    Messaging,
+    /// `nexum:host/http`
+    Http,
 }
 
 impl Capability {
-    /// Every capability that this engine has.
-    pub const ALL: [Self; 5] = [
+    /// Every capability of the contract.
+    pub const ALL: [Self; 9] = [
         Self::Chain,
         Self::LocalStore,
         Self::Logging,
         Self::Clock,
         Self::Random,
+        Self::Identity,
+        Self::RemoteStore,
+        Self::Messaging,
+        Self::Http,
     ];
+
+    /// Whether this engine has it.
+    #[must_use]
+    pub fn is_hosted(self) -> bool {
+        match self {
+            Self::Chain | Self::LocalStore | Self::Logging | Self::Clock | Self::Random => true,
+            Self::Identity | Self::RemoteStore | Self::Messaging | Self::Http => false,
+        }
+    }
+
+    /// Every capability that this engine has.
+    pub fn hosted() -> impl Iterator<Item = Self> {
+        Self::ALL
+            .into_iter()
+            .filter(|capability| capability.is_hosted())
+    }
 
     /// The capability's name in a manifest, which is its interface's name in the contract.
     #[must_use]
@@ -172,6 +253,10 @@ impl Capability {
             Self::Logging => "logging",
             Self::Clock => "clock",
             Self::Random => "random",
+            Self::Identity => "identity",
+            Self::RemoteStore => "remote-store",
+            Self::Messaging => "messaging",
+            Self::Http => "http",
         }
     }
 
@@ -198,6 +283,17 @@ pub enum Subscription {
     Block(BlockSubscription),
     /// Logs of a chain.
     Log(LogSubscription),
+}
+
+impl Subscription {
+    /// The chain that it is to.
+    #[must_use]
+    pub fn chain_id(&self) -> ChainId {
+        match self {
+            Self::Block(block) => block.chain_id,
+            Self::Log(log) => log.chain_id,
+        }
+    }
 }
 
 /// Canonical blocks of one chain.
@@ -284,13 +380,53 @@ pub struct EngineConfig {
     pub modules: Vec<ModuleEntry>,
 }
 
-/// The operator's ceilings for every module.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The operator's ceilings, which no manifest widens.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// How much one module may ask its chains; `None`: as much as they take.
-    pub rpc_rate: Option<Rate>,
+    /// Those of every module.
+    pub every: Ceilings,
+    /// Those of single modules, which take their place.
+    pub modules: BTreeMap<ModuleName, Ceilings>,
     /// Whether a module is refused whose component nobody has pinned.
     pub require_digest: bool,
+}
+
+/// Ceilings for one module; each is `None` where there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ceilings {
+    /// How much it may ask its chains.
+    pub rpc_rate: Option<Rate>,
+    /// How many lines it may log.
+    pub log_rate: Option<Rate>,
+    /// The most memory, in bytes.
+    pub max_memory_bytes: Option<u64>,
+    /// The most fuel of one call.
+    pub max_fuel_per_event: Option<u64>,
+    /// The longest time of one call.
+    pub max_event_duration: Option<Duration>,
+    /// The largest state, in bytes.
+    pub max_state_bytes: Option<u64>,
+    /// The capabilities that it does not have, whatever its manifest asks for.
+    pub denied: Option<BTreeSet<Capability>>,
+}
+
+impl Ceilings {
+    /// What is granted of what a manifest asks for.
+    #[must_use]
+    pub fn cap(&self, asked: Resources) -> Resources {
+        let least =
+            |asked: u64, ceiling: Option<u64>| ceiling.map_or(asked, |most| asked.min(most));
+        Resources {
+            max_memory_bytes: least(asked.max_memory_bytes, self.max_memory_bytes),
+            max_fuel_per_event: least(asked.max_fuel_per_event, self.max_fuel_per_event),
+            max_event_duration: self
+                .max_event_duration
+                .map_or(asked.max_event_duration, |most| {
+                    asked.max_event_duration.min(most)
+                }),
+            max_state_bytes: least(asked.max_state_bytes, self.max_state_bytes),
+        }
+    }
 }
 
 /// Where the engine tells how it and its modules are.

@@ -20,7 +20,7 @@ table! {
     struct RawBlock {
         /// What the events are: "block" or "log".
         required kind: IsBlock,
-        /// The chain. It is one of `chains.required`.
+        /// The chain. It is one of `chains.required` or `chains.optional`.
         required chain_id: At<ChainId>,
         /// Where to begin as long as the module has no cursor: "latest", the chain's head, or the number of a block.
         default start: Start = Start::default(),
@@ -40,7 +40,7 @@ table! {
     struct RawLog {
         /// What the events are: "block" or "log".
         required kind: IsLog,
-        /// The chain. It is one of `chains.required`.
+        /// The chain. It is one of `chains.required` or `chains.optional`.
         required chain_id: At<ChainId>,
         /// The contracts, one address or a list. Mixed case is a checksum (EIP-55) and must be right. Without it, any contract.
         optional address: Addresses,

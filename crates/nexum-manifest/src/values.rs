@@ -1,6 +1,6 @@
 //! The scalar values of both files: how each is written, checked and described.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use nexum_types::{B256, BlockNumber, ChainId, ModuleName};
 use serde_json::{Value, json};
@@ -15,9 +15,6 @@ use crate::{
 /// Shorter waits are a busy loop, longer ones overflow a clock.
 const DURATIONS: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 60 * 60);
-
-/// Capabilities of the contract that this engine does not have.
-const ABSENT_CAPABILITIES: [&str; 4] = ["identity", "remote-store", "messaging", "http"];
 
 /// Content references of other schemes.
 const ABSENT_SCHEMES: [&str; 4] = ["bzz:", "ipfs:", "oci:", "https:"];
@@ -298,25 +295,49 @@ impl Decode for Capability {
     fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
         let text = decoder.text::<Self>(node)?;
         let capability = Self::from_name(text);
-        if capability.is_some() {
-            return capability;
-        }
-        let names = Self::ALL.map(Self::as_str);
-        if ABSENT_CAPABILITIES.contains(&text) {
-            let message = format!(
-                "the capability {text:?} is in the contract, but this engine does not have it yet"
-            );
-            let help = format!("take it out; this engine has {}", listed(&names));
-            decoder.report_with_help(node.span(), message, "not available", help);
-        } else {
+        if capability.is_none() {
+            let names = Self::ALL.map(Self::as_str);
             let message = format!("there is no capability {}", quoted(text));
             let help = match nearest(text, &names) {
                 Some(name) => format!("did you mean {name:?}?"),
-                None => format!("this engine has {}", listed(&names)),
+                None => format!("there are {}", listed(&names)),
             };
             decoder.report_with_help(node.span(), message, "unknown", help);
         }
-        None
+        capability
+    }
+}
+
+/// A capability that this engine has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Hosted(pub(crate) Capability);
+
+impl fmt::Display for Hosted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Decode for Hosted {
+    const EXPECTS: &'static str = Capability::EXPECTS;
+
+    fn schema() -> Value {
+        let names: Vec<_> = Capability::hosted().map(Capability::as_str).collect();
+        json!({ "type": "string", "enum": names })
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        let capability = Capability::decode(node, decoder)?;
+        if !capability.is_hosted() {
+            let message = format!(
+                "the capability \"{capability}\" is in the contract, but this engine does not have it yet"
+            );
+            let help = "if the module can do without, declare it under `optional`: its functions \
+                        answer `unsupported` then";
+            decoder.report_with_help(node.span(), message, "not available", help);
+            return None;
+        }
+        Some(Self(capability))
     }
 }
 

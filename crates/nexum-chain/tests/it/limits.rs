@@ -29,7 +29,11 @@ fn the_contract_names_the_limits_as_they_are() {
             mebibytes(params)
         ),
         format!("JSON array or object, at most {}.", mebibytes(params)),
-        format!("a batch at most {} requests", limits::MAX_BATCH),
+        format!(
+            "a batch at most {} requests and {} of parameters",
+            limits::MAX_BATCH,
+            mebibytes(limits::MAX_BATCH_BYTES)
+        ),
         format!("Asks up to {} questions", limits::MAX_BATCH),
         format!(
             "an answer from an endpoint at most {} ({response} bytes)",

@@ -13,7 +13,7 @@ use std::{
 use nexum_chain::Chains;
 use nexum_engine::{Engine, ModuleStatus};
 use nexum_host::{Host, Instance, LogRate, ModuleSpec, NothingKept, Outcome, SystemClock};
-use nexum_manifest::{Capability, Durability, Resources, Setup};
+use nexum_manifest::{Capabilities, Capability, Durability, Resources, Setup};
 use nexum_store::{ModuleStore, StateDir, StoreOptions};
 use nexum_testkit::{RpcServer, ScriptedChain, guests};
 use nexum_types::{
@@ -97,7 +97,11 @@ impl Module {
             name: "bench".parse().unwrap(),
             pin: None,
             pin_required: false,
-            capabilities: BTreeSet::from(Capability::ALL),
+            capabilities: Capabilities {
+                required: Capability::hosted().collect(),
+                ..Capabilities::default()
+            },
+            absent_chains: BTreeSet::new(),
             chains: BTreeSet::from([ChainId(CHAIN)]),
             resources: Resources::default(),
             log_rate: LogRate::default(),

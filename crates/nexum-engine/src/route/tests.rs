@@ -215,6 +215,7 @@ fn subscriptions_of_one_chain_and_depth_are_one_source() {
         durability: Default::default(),
         restart: Default::default(),
         chains: [CHAIN].into(),
+        absent_chains: Default::default(),
         capabilities: Default::default(),
         subscriptions: vec![
             Subscription::Block(blocks(Start::Latest, 1)),

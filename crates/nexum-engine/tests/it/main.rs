@@ -11,11 +11,13 @@
 
 mod admin;
 mod burst;
+mod capabilities;
 mod code_cache;
 mod coverage;
 mod delivery;
 mod evidence;
 mod exposition;
+mod hostile;
 mod http;
 mod isolation;
 mod letters;

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fs, sync::Arc, thread};
 
 use nexum_chain::Chains;
 use nexum_host::{Host, Loaded, LogRate, ModuleSpec, NothingKept, SystemClock};
-use nexum_manifest::{Capability, Resources};
+use nexum_manifest::{Capabilities, Capability, Resources};
 use nexum_testkit::{NewLog, RpcServer, ScriptedChain, guests};
 use nexum_types::Depth;
 use proptest::{
@@ -166,7 +166,11 @@ impl Guests {
             name: "kept".parse().unwrap(),
             pin: None,
             pin_required: false,
-            capabilities: BTreeSet::from(Capability::ALL),
+            capabilities: Capabilities {
+                required: Capability::hosted().collect(),
+                ..Capabilities::default()
+            },
+            absent_chains: BTreeSet::new(),
             chains: BTreeSet::new(),
             resources: Resources::default(),
             log_rate: LogRate::default(),

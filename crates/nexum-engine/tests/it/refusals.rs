@@ -66,7 +66,7 @@ async fn an_import_that_is_not_declared() {
         &world.manifest("undeclared"),
         "required = [\"chain\"]",
         "imports what its manifest does not declare: \"random\"",
-        "add \"random\" to `required` under [capabilities]",
+        "write under [capabilities]:\nrequired = [\"chain\", \"random\"]",
     );
     let none = refused_once(&with(&[])).await;
     assert!(none.message.contains("\"chain\", \"random\""), "{none:?}");

@@ -64,6 +64,8 @@ pub(crate) struct Module {
     component: PathBuf,
     digest: Option<String>,
     capabilities: Vec<&'static str>,
+    optional: Vec<&'static str>,
+    optional_chains: Vec<u64>,
     subscriptions: Vec<(u64, Start)>,
     log_subscriptions: Vec<String>,
     resources: String,
@@ -92,6 +94,8 @@ impl Module {
             component,
             digest: None,
             capabilities: vec!["chain", "local-store", "logging", "clock", "random"],
+            optional: Vec::new(),
+            optional_chains: Vec::new(),
             subscriptions: vec![(CHAIN, Start::Number(BlockNumber(1)))],
             log_subscriptions: Vec::new(),
             resources: String::new(),
@@ -100,6 +104,10 @@ impl Module {
             config: String::new(),
             entry: String::new(),
         }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn named(self, name: &str) -> Self {
@@ -119,6 +127,15 @@ impl Module {
     pub(crate) fn granted(self, capabilities: &[&'static str]) -> Self {
         Self {
             capabilities: capabilities.to_vec(),
+            ..self
+        }
+    }
+
+    /// What it can do without: capabilities, and chains.
+    pub(crate) fn optional(self, capabilities: &[&'static str], chains: &[u64]) -> Self {
+        Self {
+            optional: capabilities.to_vec(),
+            optional_chains: chains.to_vec(),
             ..self
         }
     }
@@ -181,6 +198,8 @@ impl Module {
         let Self {
             name,
             capabilities,
+            optional,
+            optional_chains,
             resources,
             restart,
             durability,
@@ -191,15 +210,17 @@ impl Module {
         let component: String = digest.map(|d| format!("component = \"{d}\"\n")).collect();
         let of_logs = self.log_subscriptions.iter().map(|_| CHAIN);
         let of_blocks = self.subscriptions.iter().map(|(chain, _)| *chain);
-        let chains: BTreeSet<_> = of_blocks.chain(of_logs).collect();
+        let is_optional = |chain: &u64| self.optional_chains.contains(chain);
+        let chains = of_blocks.chain(of_logs).filter(|chain| !is_optional(chain));
+        let chains: BTreeSet<_> = chains.collect();
         let chains: Vec<_> = chains.into_iter().collect();
         let mut text = format!(
             "[module]\nname = \"{name}\"\nversion = \"1.0.0\"\n{component}\
              [module.resources]\n{resources}\
              [module.restart]\n{restart}\
              [module.state]\ndurability = {durability}\n\
-             [chains]\nrequired = {chains:?}\n\
-             [capabilities]\nrequired = {capabilities:?}\n\
+             [chains]\nrequired = {chains:?}\noptional = {optional_chains:?}\n\
+             [capabilities]\nrequired = {capabilities:?}\noptional = {optional:?}\n\
              [config]\n{config}"
         );
         for (chain, start) in &self.subscriptions {

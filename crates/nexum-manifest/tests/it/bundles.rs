@@ -1,6 +1,6 @@
 //! The operator's file together with the bundles that it names.
 
-use nexum_manifest::{Pin, Setup, Sha256};
+use nexum_manifest::{Bundle, Capability, Pin, Setup, Sha256, Withheld};
 use nexum_types::{ChainId, Config, ConfigValue};
 
 use crate::check::{ENGINE, Folder, MODULE, same};
@@ -129,7 +129,7 @@ a/nexum.toml:5:16: the module requires chain 5, which nexum-engine.toml does not
         [[chains.5.endpoints]]
         url = { env = \"CHAIN_5_URL\" }
 a/nexum.toml:7:13: the capability \"http\" is in the contract, but this engine does not have it yet
-  help: take it out; this engine has \"chain\", \"local-store\", \"logging\", \"clock\", \"random\"
+  help: if the module can do without, declare it under `optional`: its functions answer `unsupported` then
 b/nexum.toml:2:8: `module.name` takes a string, not an integer
   help: The module's name, 1 to 64 of a-z, 0-9 and '-'
 ",
@@ -307,5 +307,97 @@ nexum-engine.toml:7:10: the pin of module x is {ours} here, and its manifest say
   help: if the component was meant to change, pin digest = \"sha256:{authors}\"; if not, get the bundle anew
 "
         ),
+    );
+}
+
+#[test]
+fn the_policy_caps_what_a_manifest_asks_for_and_withholds_what_is_optional() {
+    let manifest = MODULE
+        .replace(
+            "required = []",
+            "required = [\"chain\"]\noptional = [\"http\", \"local-store\"]",
+        )
+        .replace("required = [1]", "required = [1]\noptional = [5]")
+        + "[module.resources]\nmax_memory_bytes = 70_000\nmax_state_bytes = 900\n\
+           [[subscription]]\nkind = \"block\"\nchain_id = 5\n\
+           [[subscription]]\nkind = \"block\"\nchain_id = 1\n";
+    let engine = format!(
+        "{ENGINE}{CHAIN_1}[policy]
+max_memory_bytes = 100_000
+max_state_bytes = 500
+denied_capabilities = [\"local-store\"]
+[policy.modules.x-2]
+max_state_bytes = 1_000
+denied_capabilities = []
+[[modules]]
+path = \"bundle\"
+[[modules]]
+path = \"bundle\"
+name = \"x-2\"
+"
+    );
+    let folder = Folder::with(&[
+        ("nexum-engine.toml", &engine),
+        ("bundle/nexum.toml", &manifest),
+        ("bundle/module.wasm", ""),
+    ]);
+    let bundles = folder.setup().unwrap().bundles;
+    let [first, second] = &bundles[..] else {
+        panic!("two bundles")
+    };
+    let sizes = |bundle: &Bundle| {
+        let granted = bundle.manifest.resources;
+        (granted.max_memory_bytes, granted.max_state_bytes)
+    };
+    assert_eq!(
+        (sizes(first), sizes(second)),
+        ((70_000, 500), (70_000, 900))
+    );
+    assert_eq!(first.asked.max_state_bytes, 900);
+    let withheld = |bundle: &Bundle| bundle.manifest.capabilities.withheld();
+    let not_hosted = (Capability::Http, Withheld::NotHosted);
+    let denied = (Capability::LocalStore, Withheld::Denied);
+    assert_eq!(withheld(first), [denied, not_hosted].into());
+    assert_eq!(withheld(second), [not_hosted].into());
+    assert_eq!(
+        first.manifest.capabilities.granted(),
+        [Capability::Chain].into()
+    );
+    // What is to be had of an optional chain that nobody configures is nothing.
+    assert_eq!(first.manifest.chains, [ChainId(1)].into());
+    assert_eq!(first.manifest.absent_chains, [ChainId(5)].into());
+    assert_eq!(first.manifest.subscriptions.len(), 1);
+    assert_eq!(first.manifest.subscriptions[0].chain_id(), ChainId(1));
+}
+
+#[test]
+fn a_capability_that_is_required_and_denied_refuses_the_module() {
+    let manifest = MODULE.replace("required = []", "required = [\"logging\"]");
+    let engine = format!(
+        "{ENGINE}{CHAIN_1}[policy]
+denied_capabilities = [\"logging\"]
+[policy.modules.x-2]
+denied_capabilities = [\"logging\"]
+[[modules]]
+path = \"bundle\"
+[[modules]]
+path = \"bundle\"
+name = \"x-2\"
+"
+    );
+    check_setup(
+        &[
+            ("nexum-engine.toml", &engine),
+            ("bundle/nexum.toml", &manifest),
+            ("bundle/module.wasm", ""),
+        ],
+        "
+nexum-engine.toml:6:24: module x requires the capability \"logging\", which the policy denies
+  bundle/nexum.toml:7:12: required here
+  help: leave the module out, or give it ceilings of its own under [policy.modules.x]
+nexum-engine.toml:8:24: module x-2 requires the capability \"logging\", which the policy denies
+  bundle/nexum.toml:7:12: required here
+  help: leave the module out, or give it ceilings of its own under [policy.modules.x-2]
+",
     );
 }

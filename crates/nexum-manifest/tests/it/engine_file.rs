@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use nexum_manifest::{
-    ChainSettings, EngineConfig, LogFormat, LogLevel, LogLevels, LogSettings, ModuleEntry,
-    ObservabilitySettings, Policy, Rate, Sha256,
+    Capability, Ceilings, ChainSettings, EngineConfig, LogFormat, LogLevel, LogLevels, LogSettings,
+    ModuleEntry, ObservabilitySettings, Policy, Rate, Sha256,
 };
 use nexum_types::{ChainId, Config, ConfigValue};
 
@@ -33,7 +33,18 @@ fn a_full_file_resolves_to_what_it_says() {
             [policy]
             rpc_requests_per_second = 50
             rpc_burst = 200
+            log_lines_per_second = 10
+            max_memory_bytes = 1_000_000
+            max_fuel_per_event = 2_000
+            max_event_duration = "3s"
+            max_state_bytes = 4
+            denied_capabilities = ["http", "logging"]
             require_digest = true
+            [policy.modules.a-2]
+            denied_capabilities = []
+            log_burst = 7
+            log_lines_per_second = 5
+            max_state_bytes = 5
 
             [observability]
             metrics = "off"
@@ -92,6 +103,15 @@ fn a_full_file_resolves_to_what_it_says() {
     assert_eq!(local.endpoints[0].to_string(), "ws://localhost:8545");
     let mut digest = [0; 32];
     digest[31] = 0xff;
+    let own = Ceilings {
+        log_rate: Some(Rate {
+            per_second: 5,
+            burst: 7,
+        }),
+        max_state_bytes: Some(5),
+        denied: Some(BTreeSet::new()),
+        ..Ceilings::default()
+    };
     let expected = EngineConfig {
         state_dir: folder.path("state"),
         shutdown_grace: Duration::from_secs(3),
@@ -104,10 +124,22 @@ fn a_full_file_resolves_to_what_it_says() {
         },
         chains: config.chains.clone(),
         policy: Policy {
-            rpc_rate: Some(Rate {
-                per_second: 50,
-                burst: 200,
-            }),
+            every: Ceilings {
+                rpc_rate: Some(Rate {
+                    per_second: 50,
+                    burst: 200,
+                }),
+                log_rate: Some(Rate {
+                    per_second: 10,
+                    burst: 10,
+                }),
+                max_memory_bytes: Some(1_000_000),
+                max_fuel_per_event: Some(2_000),
+                max_event_duration: Some(Duration::from_secs(3)),
+                max_state_bytes: Some(4),
+                denied: Some([Capability::Http, Capability::Logging].into()),
+            },
+            modules: [("a-2".parse().unwrap(), own)].into(),
             require_digest: true,
         },
         observability: ObservabilitySettings {
@@ -156,13 +188,7 @@ fn what_is_not_said_has_a_default() {
             level: LogLevels::default()
         }
     );
-    assert_eq!(
-        config.policy,
-        Policy {
-            rpc_rate: None,
-            require_digest: false
-        }
-    );
+    assert_eq!(config.policy, Policy::default());
     let observability = ObservabilitySettings {
         metrics: Some("127.0.0.1:9090".parse().unwrap()),
         health: Some("127.0.0.1:8080".parse().unwrap()),
@@ -249,6 +275,47 @@ nexum-engine.toml:8:8: `modules.name`: a module name is made of a-z, 0-9 and '-'
   help: a name is 1 to 64 of a-z, 0-9 and '-', such as \"price-alert\"
 nexum-engine.toml:9:20: `modules.config.price` holds a float, which a module's config cannot have
   help: an amount is an integer in base units or a string
+",
+    );
+}
+
+#[test]
+fn ceilings_that_are_none() {
+    check_after(
+        "[policy]
+max_memory_bytes = 1
+max_event_duration = 5
+log_burst = 5
+denied_capabilities = [\"clock\", \"htpt\", \"http\", \"http\"]
+max_cpu = 1
+[policy.modules.A]
+max_state_bytes = 1
+[policy.modules.a]
+max_state_bytes = 0
+require_digest = true
+",
+        "
+nexum-engine.toml:4:20: `policy.max_memory_bytes` is 1, and the least is 65536
+  help: The most memory of one module, in bytes, whatever its manifest asks for
+nexum-engine.toml:5:22: `policy.max_event_duration` takes a duration such as \"30s\", not an integer
+  help: The longest time that one call may take, whatever the manifest asks for
+nexum-engine.toml:6:13: `policy.log_burst` needs `log_lines_per_second`
+  help: write `log_lines_per_second` too: without it nothing is limited
+nexum-engine.toml:7:24: the capability \"clock\" cannot be denied
+  help: its functions have no way to answer an error, and every guest has the same from WASI; take it out
+nexum-engine.toml:7:33: there is no capability \"htpt\"
+  help: did you mean \"http\"?
+nexum-engine.toml:7:49: `policy.denied_capabilities` names http twice
+  nexum-engine.toml:7:41: first here
+  help: take one out
+nexum-engine.toml:8:1: unknown key `max_cpu` in `policy`
+  help: the keys here are `rpc_requests_per_second`, `rpc_burst`, `log_lines_per_second`, `log_burst`, `max_memory_bytes`, `max_fuel_per_event`, `max_event_duration`, `max_state_bytes`, `denied_capabilities`, `require_digest`, `modules`
+nexum-engine.toml:9:17: `policy.modules` takes modules' names as keys, not `A`
+  help: write the name that the module runs under, such as [policy.modules.price-alert]
+nexum-engine.toml:12:19: `policy.modules.a.max_state_bytes` is 0, and the least is 1
+  help: The largest state of the module, in bytes, whatever its manifest asks for
+nexum-engine.toml:13:1: unknown key `require_digest` in `policy.modules.a`
+  help: the keys here are `rpc_requests_per_second`, `rpc_burst`, `log_lines_per_second`, `log_burst`, `max_memory_bytes`, `max_fuel_per_event`, `max_event_duration`, `max_state_bytes`, `denied_capabilities`
 ",
     );
 }

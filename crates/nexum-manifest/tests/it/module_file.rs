@@ -1,13 +1,14 @@
 //! `nexum.toml`.
 
 use std::{
+    collections::BTreeSet,
     num::{NonZeroU32, NonZeroU64},
     time::Duration,
 };
 
 use nexum_manifest::{
-    BlockSubscription, Capability, Durability, ModuleManifest, OnFailure, OnLag, Resources,
-    Restart, Sha256, Start, Subscription,
+    BlockSubscription, Capabilities, Capability, Durability, ModuleManifest, OnFailure, OnLag,
+    Resources, Restart, Sha256, Start, Subscription,
 };
 use nexum_types::{BlockNumber, ChainId, Config, ConfigScalar, ConfigValue, Depth};
 
@@ -43,9 +44,11 @@ fn a_full_manifest_resolves_to_what_it_says() {
 
         [chains]
         required = [100, 1]
+        optional = [5]
 
         [capabilities]
         required = ["logging", "chain"]
+        optional = ["http", "clock"]
 
         [[subscription]]
         kind = "block"
@@ -114,8 +117,13 @@ fn a_full_manifest_resolves_to_what_it_says() {
             max_consecutive_failures: NonZeroU32::new(3).unwrap(),
             on_failure: OnFailure::DeadLetter,
         },
-        chains: [ChainId(1), ChainId(100)].into(),
-        capabilities: [Capability::Chain, Capability::Logging].into(),
+        chains: [ChainId(1), ChainId(5), ChainId(100)].into(),
+        absent_chains: BTreeSet::new(),
+        capabilities: Capabilities {
+            required: [Capability::Chain, Capability::Logging].into(),
+            optional: [Capability::Clock, Capability::Http].into(),
+            denied: BTreeSet::new(),
+        },
         subscriptions: vec![
             blocks(1, Start::Latest),
             blocks(100, Start::Number(BlockNumber(17_000_000))),
@@ -179,10 +187,10 @@ nexum.toml:11:22: `module.resources.max_event_duration` is "soon", which is no d
 nexum.toml:14:13: there is no capability "chian"
   help: did you mean "chain"?
 nexum.toml:14:22: the capability "http" is in the contract, but this engine does not have it yet
-  help: take it out; this engine has "chain", "local-store", "logging", "clock", "random"
+  help: if the module can do without, declare it under `optional`: its functions answer `unsupported` then
 nexum.toml:14:41: an entry of `capabilities.required` takes the name of a capability, not an integer
   help: The capabilities without which the module does not start
-nexum.toml:18:12: `subscription.chain_id` is 5, which is not in `chains.required`
+nexum.toml:18:12: `subscription.chain_id` is 5, which is not in `chains.required` or `chains.optional`
   help: write
         [chains]
         required = [5]
@@ -226,6 +234,32 @@ nexum.toml:3:1: `chains.required` is missing
 }
 
 #[test]
+fn what_is_required_is_not_optional_too() {
+    let text = MODULE
+        .replace("required = [1]", "required = [1]\noptional = [2, 1, 2]")
+        .replace(
+            "required = []",
+            "required = [\"chain\"]\noptional = [\"http\", \"chain\", \"x\"]",
+        );
+    check_module(
+        &text,
+        "
+nexum.toml:6:16: `chains` has 1 as required and as optional
+  nexum.toml:5:13: first here
+  help: take one out
+nexum.toml:6:19: `chains.optional` names 2 twice
+  nexum.toml:6:13: first here
+  help: take one out
+nexum.toml:9:21: `capabilities` has chain as required and as optional
+  nexum.toml:8:13: first here
+  help: take one out
+nexum.toml:9:30: there is no capability \"x\"
+  help: there are \"chain\", \"local-store\", \"logging\", \"clock\", \"random\", \"identity\", \"remote-store\", \"messaging\", \"http\"
+",
+    );
+}
+
+#[test]
 fn each_absent_capability_is_told_apart_from_an_unknown_one() {
     for name in ["identity", "remote-store", "messaging", "http"] {
         let text = MODULE.replace("[]", &format!("[{name:?}]"));
@@ -234,7 +268,7 @@ fn each_absent_capability_is_told_apart_from_an_unknown_one() {
             &format!(
                 "
 nexum.toml:7:13: the capability \"{name}\" is in the contract, but this engine does not have it yet
-  help: take it out; this engine has \"chain\", \"local-store\", \"logging\", \"clock\", \"random\"
+  help: if the module can do without, declare it under `optional`: its functions answer `unsupported` then
 "
             ),
         );
@@ -243,7 +277,7 @@ nexum.toml:7:13: the capability \"{name}\" is in the contract, but this engine d
         &MODULE.replace("[]", "[\"filesystem\", \"chain\", \"chain\"]"),
         "
 nexum.toml:7:13: there is no capability \"filesystem\"
-  help: this engine has \"chain\", \"local-store\", \"logging\", \"clock\", \"random\"
+  help: there are \"chain\", \"local-store\", \"logging\", \"clock\", \"random\", \"identity\", \"remote-store\", \"messaging\", \"http\"
 nexum.toml:7:36: `capabilities.required` names chain twice
   nexum.toml:7:27: first here
   help: take one out
@@ -392,7 +426,7 @@ nexum.toml:14:9: `subscription.start` does not take \"genesis\"
   help: write \"latest\", or a block number without quotes
 nexum.toml:15:1: `subscription.kind` is missing
   help: What the events are: \"block\" or \"log\"
-nexum.toml:16:12: `subscription.chain_id` is 2, which is not in `chains.required`
+nexum.toml:16:12: `subscription.chain_id` is 2, which is not in `chains.required` or `chains.optional`
   help: add 2 to `chains.required`
 nexum.toml:17:9: `subscription.start` is -1, and the least is 0
   help: Where to begin as long as the module has no cursor: \"latest\", the chain's head, or the number of a block

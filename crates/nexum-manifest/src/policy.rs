@@ -1,0 +1,252 @@
+//! `[policy]` of the operator's file: the ceilings that no manifest widens, for every module and
+//! for single ones.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use nexum_types::ModuleName;
+use serde_json::{Value, json};
+use toml::de::DeValue;
+
+use crate::{
+    Capability, Ceilings, Policy, Rate,
+    chains::{self, PerSecond},
+    decode::{At, Decode, Decoder, Node, Tried, table},
+    lists::Set,
+    source::Span,
+    values::AtLeast,
+    wording::key_text,
+};
+
+table! {
+    /// The operator's ceilings for every module.
+    struct RawPolicy {
+        /// How many requests a second one module may make to its chains, in the long run. Without it, as many as they take.
+        optional rpc_requests_per_second: Tried<PerSecond>,
+        /// How many requests one module may make at once, after a quiet time. Without it, those of one second.
+        optional rpc_burst: At<PerSecond>,
+        /// How many lines a second one module may log, in the long run. Without it, 100.
+        optional log_lines_per_second: Tried<PerSecond>,
+        /// How many lines one module may log at once, after a quiet time. Without it, those of one second.
+        optional log_burst: At<PerSecond>,
+        /// The most memory of one module, in bytes, whatever its manifest asks for.
+        optional max_memory_bytes: AtLeast<65_536>,
+        /// The most fuel of one call, whatever the manifest asks for.
+        optional max_fuel_per_event: AtLeast<1_000>,
+        /// The longest time that one call may take, whatever the manifest asks for.
+        optional max_event_duration: Duration,
+        /// The largest state of one module, in bytes, whatever its manifest asks for.
+        optional max_state_bytes: AtLeast<1>,
+        /// Capabilities that no module has. A module that requires one is refused.
+        optional denied_capabilities: Set<Deniable>,
+        /// True refuses a module whose component is pinned neither by its manifest nor by its entry under `modules`.
+        default require_digest: bool = false,
+        /// Ceilings of single modules, by name, which take the place of those for every module.
+        optional modules: RawOverrides,
+    }
+}
+
+table! {
+    /// Ceilings of one module, which take the place of those for every module.
+    struct RawCeilings {
+        /// How many requests a second the module may make to its chains, in the long run.
+        optional rpc_requests_per_second: Tried<PerSecond>,
+        /// How many requests the module may make at once, after a quiet time. Without it, those of one second.
+        optional rpc_burst: At<PerSecond>,
+        /// How many lines a second the module may log, in the long run.
+        optional log_lines_per_second: Tried<PerSecond>,
+        /// How many lines the module may log at once, after a quiet time. Without it, those of one second.
+        optional log_burst: At<PerSecond>,
+        /// The most memory of the module, in bytes, whatever its manifest asks for.
+        optional max_memory_bytes: AtLeast<65_536>,
+        /// The most fuel of one call, whatever the manifest asks for.
+        optional max_fuel_per_event: AtLeast<1_000>,
+        /// The longest time that one call may take, whatever the manifest asks for.
+        optional max_event_duration: Duration,
+        /// The largest state of the module, in bytes, whatever its manifest asks for.
+        optional max_state_bytes: AtLeast<1>,
+        /// Capabilities that the module does not have. Where it requires one, it is refused.
+        optional denied_capabilities: Set<Deniable>,
+    }
+}
+
+/// A capability that can be denied: one whose functions can answer an error, or do nothing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Deniable(Capability);
+
+impl std::fmt::Display for Deniable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Deniable {
+    fn all() -> impl Iterator<Item = Capability> {
+        Capability::ALL
+            .into_iter()
+            .filter(|capability| !matches!(capability, Capability::Clock | Capability::Random))
+    }
+}
+
+impl Decode for Deniable {
+    const EXPECTS: &'static str = Capability::EXPECTS;
+
+    fn schema() -> Value {
+        json!({ "type": "string", "enum": Self::all().map(Capability::as_str).collect::<Vec<_>>() })
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        let capability = Capability::decode(node, decoder)?;
+        if Self::all().any(|deniable| deniable == capability) {
+            return Some(Self(capability));
+        }
+        let message = format!("the capability \"{capability}\" cannot be denied");
+        let help = "its functions have no way to answer an error, and every guest has the same \
+                    from WASI; take it out";
+        decoder.report_with_help(node.span(), message, "not deniable", help);
+        None
+    }
+}
+
+/// `[policy.modules.<name>]`. A table that is bad altogether is left out.
+pub(crate) struct RawOverrides(BTreeMap<ModuleName, RawCeilings>);
+
+impl Decode for RawOverrides {
+    const EXPECTS: &'static str = "a table";
+
+    fn schema() -> Value {
+        json!({
+            "type": "object",
+            "propertyNames": { "pattern": "^[a-z0-9-]{1,64}$" },
+            "additionalProperties": RawCeilings::schema(),
+        })
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        let DeValue::Table(table) = node.get_ref() else {
+            decoder.mismatch::<Self>(node);
+            return None;
+        };
+        let mut overrides = BTreeMap::new();
+        for (key, node) in table {
+            let text = key.get_ref().as_ref();
+            let Ok(name) = text.parse::<ModuleName>() else {
+                let message = format!(
+                    "`policy.modules` takes modules' names as keys, not {}",
+                    key_text(text)
+                );
+                let help = "write the name that the module runs under, such as [policy.modules.price-alert]";
+                decoder.report_with_help(key.span(), message, "no module name", help);
+                continue;
+            };
+            let raw = decoder.within(text, "", |decoder| RawCeilings::decode(node, decoder));
+            if let Some(raw) = raw {
+                overrides.insert(name, raw);
+            }
+        }
+        Some(Self(overrides))
+    }
+}
+
+/// The ceilings as they are written in either table.
+macro_rules! ceilings {
+    ($raw:expr, $decoder:expr) => {{
+        let (raw, decoder) = ($raw, $decoder);
+        let denied = raw.denied_capabilities.as_ref();
+        Ceilings {
+            rpc_rate: chains::rate(
+                raw.rpc_requests_per_second.as_ref(),
+                raw.rpc_burst.as_ref(),
+                ["rpc_requests_per_second", "rpc_burst"],
+                decoder,
+            ),
+            log_rate: chains::rate(
+                raw.log_lines_per_second.as_ref(),
+                raw.log_burst.as_ref(),
+                ["log_lines_per_second", "log_burst"],
+                decoder,
+            ),
+            max_memory_bytes: raw.max_memory_bytes.as_ref().map(|bytes| bytes.0),
+            max_fuel_per_event: raw.max_fuel_per_event.as_ref().map(|fuel| fuel.0),
+            max_event_duration: raw.max_event_duration,
+            max_state_bytes: raw.max_state_bytes.as_ref().map(|bytes| bytes.0),
+            denied: denied.map(|set| set.0.iter().map(|item| item.value.0).collect()),
+        }
+    }};
+}
+
+/// Where the operator denies what.
+pub(crate) type DeniedAt = BTreeMap<(Option<ModuleName>, Capability), Span>;
+
+/// The policy, and where in the file capabilities are denied.
+pub(crate) fn resolve(raw: Option<&RawPolicy>, decoder: &mut Decoder) -> (Policy, DeniedAt) {
+    let Some(raw) = raw else {
+        return (Policy::default(), DeniedAt::new());
+    };
+    let mut denied_at = DeniedAt::new();
+    let mut note = |module: Option<&ModuleName>, denied: Option<&Set<Deniable>>| {
+        for item in denied.iter().flat_map(|set| &set.0) {
+            denied_at.insert((module.cloned(), item.value.0), item.span.clone());
+        }
+    };
+    note(None, raw.denied_capabilities.as_ref());
+    let mut modules = BTreeMap::new();
+    let every = decoder.within("policy", "", |decoder| {
+        for (name, raw) in raw.modules.iter().flat_map(|overrides| &overrides.0) {
+            note(Some(name), raw.denied_capabilities.as_ref());
+            let key = format!("modules.{name}");
+            let own = decoder.within(&key, "", |decoder| ceilings!(raw, decoder));
+            modules.insert(name.clone(), own);
+        }
+        ceilings!(raw, decoder)
+    });
+    let policy = Policy {
+        every,
+        modules,
+        require_digest: raw.require_digest,
+    };
+    (policy, denied_at)
+}
+
+impl Policy {
+    /// The ceilings of one module: its own, and where it has none, those of every module.
+    #[must_use]
+    pub fn of(&self, module: &ModuleName) -> Ceilings {
+        let Some(own) = self.modules.get(module) else {
+            return self.every.clone();
+        };
+        let every = &self.every;
+        let either = |own: Option<u64>, every: Option<u64>| own.or(every);
+        Ceilings {
+            rpc_rate: own.rpc_rate.or(every.rpc_rate),
+            log_rate: own.log_rate.or(every.log_rate),
+            max_memory_bytes: either(own.max_memory_bytes, every.max_memory_bytes),
+            max_fuel_per_event: either(own.max_fuel_per_event, every.max_fuel_per_event),
+            max_event_duration: own.max_event_duration.or(every.max_event_duration),
+            max_state_bytes: either(own.max_state_bytes, every.max_state_bytes),
+            denied: own.denied.clone().or_else(|| every.denied.clone()),
+        }
+    }
+
+    /// The rate at which a module may log.
+    #[must_use]
+    pub fn log_rate(&self, module: &ModuleName) -> Rate {
+        self.of(module).log_rate.unwrap_or(DEFAULT_LOG_RATE)
+    }
+}
+
+/// How much a module may log unless the operator says otherwise.
+const DEFAULT_LOG_RATE: Rate = Rate {
+    per_second: 100,
+    burst: 1_000,
+};
+
+impl Ceilings {
+    /// The capabilities that are denied.
+    #[must_use]
+    pub fn denied(&self) -> BTreeSet<Capability> {
+        self.denied.clone().unwrap_or_default()
+    }
+}
