@@ -15,7 +15,7 @@ use crate::{
     lifecycle::Backoff,
     load::{self, Loader},
     modules::{Core, Modules, Origin},
-    observe::{Addresses, Listeners, Roster, Server},
+    observe::{Addresses, HealthReport, Listeners, Roster, Server},
     operate::Operator,
     remembered::{RememberError, Remembered},
     status::ModuleStatus,
@@ -172,6 +172,12 @@ impl Engine {
     #[must_use]
     pub fn addresses(&self) -> Addresses {
         self.server.addresses()
+    }
+
+    /// How the engine is, as it tells at `/health`.
+    #[must_use]
+    pub fn health(&self) -> HealthReport {
+        HealthReport::of(&self.roster.look())
     }
 
     /// The modules as they are now.

@@ -35,7 +35,10 @@ pub use lifecycle::{Backoff, Phase};
 pub use load::check;
 pub use meters::{EventKind, EventOutcome, MetersReading};
 pub use modules::Origin;
-pub use observe::{Addresses, metrics_reference};
+pub use observe::{
+    Addresses, ChainHealth, ChainLag, EndpointHealth, HealthReport, HealthStatus, ModuleHealth,
+    metrics_reference,
+};
 pub use operate::{LoadRequest, OperateError, Operator, Unloaded};
 pub use remembered::{RememberError, Remembered};
 pub use status::ModuleStatus;

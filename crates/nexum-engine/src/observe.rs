@@ -7,6 +7,7 @@
 //! [status boards]: crate::status::StatusBoard
 
 mod guard;
+mod health;
 mod look;
 mod metrics;
 mod patience;
@@ -14,6 +15,7 @@ mod probes;
 mod roster;
 mod server;
 
+pub use health::{ChainHealth, ChainLag, EndpointHealth, HealthReport, HealthStatus, ModuleHealth};
 pub use metrics::metrics_reference;
 pub(crate) use roster::Roster;
 pub use server::Addresses;

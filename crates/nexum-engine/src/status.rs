@@ -4,8 +4,9 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use nexum_chain::Place;
@@ -53,6 +54,9 @@ pub(crate) struct StatusBoard {
     pub(crate) meters: Meters,
     skipped: Counter,
     letters: AtomicUsize,
+    made: Instant,
+    /// When the call in flight began, in nanoseconds since `made` and one more; 0: there is none.
+    call_began: AtomicU64,
     detail: Mutex<Detail>,
 }
 
@@ -94,6 +98,8 @@ impl StatusBoard {
             meters: Meters::default(),
             skipped: Counter::default(),
             letters: AtomicUsize::new(0),
+            made: Instant::now(),
+            call_began: AtomicU64::new(0),
             detail: Mutex::new(Detail {
                 phase: Phase::Init,
                 has_begun: false,
@@ -110,6 +116,28 @@ impl StatusBoard {
     /// Another version of the module runs from now on.
     pub(crate) fn runs(&self, loaded: &Loaded) {
         self.detail().version = VersionRuns::of(loaded);
+    }
+
+    /// A call begins.
+    pub(crate) fn call_begins(&self, now: Instant) {
+        let since = now.saturating_duration_since(self.made).as_nanos();
+        let since = u64::try_from(since).unwrap_or(u64::MAX - 1);
+        self.call_began.store(since + 1, Ordering::Relaxed);
+    }
+
+    /// It has ended.
+    pub(crate) fn call_ended(&self) {
+        self.call_began.store(0, Ordering::Relaxed);
+    }
+
+    /// How long the call in flight has taken so far.
+    pub(crate) fn busy(&self) -> Option<Duration> {
+        let began = self.call_began.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(
+            self.made
+                .elapsed()
+                .saturating_sub(Duration::from_nanos(began)),
+        )
     }
 
     /// An event was given, and handled or not.

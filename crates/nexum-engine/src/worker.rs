@@ -243,8 +243,10 @@ impl Worker {
     ) -> Result<(Instance, Accepted), Failure> {
         let mut instance = loaded.instantiate().await.map_err(Failure::Trapped)?;
         let state = CallState::new(Arc::new(store.clone()), quota);
-        let accepted = accepted(instance.init(state, config).await)?;
-        Ok((instance, accepted))
+        self.status.call_begins(std::time::Instant::now());
+        let report = instance.init(state, config).await;
+        self.status.call_ended();
+        Ok((instance, accepted(report)?))
     }
 
     /// Goes back to the committed cursors with an instance whose `init` is committed.
@@ -446,8 +448,10 @@ impl Worker {
     pub(crate) async fn call(&mut self, module: &mut Running, event: &Event) -> CallReport {
         let state = self.call_state(&module.store);
         let began = std::time::Instant::now();
+        self.status.call_begins(began);
         let call = module.instance.on_event(state, event);
         let report = flushing(&self.name, &module.store, &mut module.flush_at, call).await;
+        self.status.call_ended();
         self.status.meters.ran(began.elapsed(), report.fuel);
         report
     }

@@ -10,6 +10,7 @@ mod calls;
 mod commits;
 mod fanout;
 mod latency;
+mod probes;
 mod raw;
 mod report;
 mod rig;
@@ -19,7 +20,7 @@ use std::fmt::Display;
 type Measure = fn() -> Box<dyn Display>;
 
 /// A name to choose each by, and what measures it.
-const ROWS: [(&str, Measure); 7] = [
+const ROWS: [(&str, Measure); 8] = [
     ("call", || Box::new(calls::without_writes())),
     ("durable-commit", || Box::new(commits::durable())),
     ("interval-store", || Box::new(commits::interval())),
@@ -29,6 +30,7 @@ const ROWS: [(&str, Measure); 7] = [
     }),
     ("latency-ws", || Box::new(latency::announced())),
     ("latency-http", || Box::new(latency::polled())),
+    ("health", || Box::new(probes::beside_busy_modules())),
 ];
 
 fn main() {

@@ -41,6 +41,8 @@ pub(crate) struct ModuleLook {
     pub(crate) status: ModuleStatus,
     /// Whether its first `init` has ended, well or not.
     pub(crate) has_begun: bool,
+    /// How long its call in flight has taken so far.
+    pub(crate) busy: Option<Duration>,
     pub(crate) meters: MetersReading,
     pub(crate) usage: UsageReading,
     pub(crate) resources: Resources,
@@ -101,9 +103,13 @@ impl Look {
     /// Whether every module has had its first `init`, and the engine does not stop.
     pub(crate) fn is_ready(&self) -> bool {
         let all_begun = self.modules.iter().all(|module| module.has_begun);
+        self.stage == Stage::Running && all_begun && !self.is_dead()
+    }
+
+    /// Whether there are modules, and all of them are dead.
+    pub(crate) fn is_dead(&self) -> bool {
         let dead = |module: &ModuleLook| module.status.phase == Phase::Dead;
-        let any_alive = self.modules.is_empty() || !self.modules.iter().all(dead);
-        self.stage == Stage::Running && all_begun && any_alive
+        !self.modules.is_empty() && self.modules.iter().all(dead)
     }
 }
 
@@ -113,6 +119,7 @@ impl ModuleLook {
         Self {
             status: card.status.read(),
             has_begun: card.status.has_begun(),
+            busy: card.status.busy(),
             meters: card.status.meters.read(),
             usage: version.usage.read(),
             resources: version.resources,

@@ -21,6 +21,17 @@ pub(crate) enum Stage {
     Stopping,
 }
 
+impl Stage {
+    /// The stage as a word.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+        }
+    }
+}
+
 /// Shared by the engine and by what is told of it.
 #[derive(Debug)]
 pub(crate) struct Roster {
@@ -76,10 +87,6 @@ impl Roster {
         let mut now = self.now();
         now.stage = Stage::Stopping;
         now.modules = Known::Ending(modules);
-    }
-
-    pub(crate) fn stage(&self) -> Stage {
-        self.now().stage
     }
 
     /// How everything is now.

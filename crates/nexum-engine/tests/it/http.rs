@@ -1,6 +1,9 @@
 //! A client of the engine's own servers, as plain as a probe is.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io::{self, Read as _, Write as _},
+    net::SocketAddr,
+};
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -39,6 +42,16 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Answer {
     ask(address, path, &format!("host: {address}\r\n"))
         .await
         .unwrap()
+}
+
+/// The same without the help of the test's runtime, which guests may keep busy.
+pub(crate) fn get_blocking(address: SocketAddr, path: &str) -> Answer {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut read = Vec::new();
+    stream.read_to_end(&mut read).unwrap();
+    parse(&String::from_utf8_lossy(&read)).unwrap()
 }
 
 fn parse(text: &str) -> Option<Answer> {

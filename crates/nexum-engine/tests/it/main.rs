@@ -17,6 +17,7 @@ mod coverage;
 mod delivery;
 mod evidence;
 mod exposition;
+mod health;
 mod hostile;
 mod http;
 mod isolation;

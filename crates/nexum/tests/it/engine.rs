@@ -1,8 +1,8 @@
 //! A running `nexum run`: its lines as they come, signals to it, and its end.
 
 use std::{
-    io::{BufRead as _, BufReader, Read},
-    net::SocketAddr,
+    io::{BufRead as _, BufReader, Read, Write as _},
+    net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
@@ -10,7 +10,6 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
 
 /// Far beyond what anything here takes, on a machine that does much else.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
@@ -83,14 +82,26 @@ impl Engine {
         found(&lines).unwrap()
     }
 
-    /// Where it serves health, as its log tells. The log is JSON.
+    /// Where it serves health, as its log tells.
     pub(crate) fn health(&self) -> SocketAddr {
         self.listening("health is served")
     }
 
+    /// Where it serves metrics, as its log tells.
+    pub(crate) fn metrics(&self) -> SocketAddr {
+        self.listening("metrics are served")
+    }
+
+    /// The field of the line, in either format.
     fn listening(&self, text: &str) -> SocketAddr {
-        let line: Value = serde_json::from_str(&self.line(text)).unwrap();
-        line["listening"].as_str().unwrap().parse().unwrap()
+        let line = self.line(text);
+        let (_, field) = line.split_once("listening").unwrap();
+        let address: String = field
+            .trim_start_matches(['"', '=', ':'])
+            .chars()
+            .take_while(|c| !c.is_whitespace() && *c != '"')
+            .collect();
+        address.parse().unwrap()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -165,4 +176,13 @@ pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>
         assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The answer to a GET, head and body.
+pub(crate) fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }

@@ -1,23 +1,23 @@
 //! The probes, as whoever starts and restarts the process asks them.
 
 use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener},
     time::Duration,
 };
 
 use crate::{
+    engine::{eventually, get},
     folder::{Folder, stderr},
     node::Node,
 };
 
-/// The status of the answer to a GET.
 fn status(address: SocketAddr, path: &str) -> u16 {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.split(' ').nth(1).unwrap().parse().unwrap()
+    get(address, path)
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 /// Given a node that takes the connection and never answers, so that the start waits for it.
@@ -43,7 +43,10 @@ fn an_engine_at_work_is_alive_and_ready() {
     engine.wait_for_line("engine is running");
     let health = engine.health();
     assert_eq!(status(health, "/health/live"), 200);
-    assert_eq!(status(health, "/health/ready"), 200);
+    // Once its module has had its first init.
+    eventually("it is ready", || {
+        (status(health, "/health/ready") == 200).then_some(())
+    });
     assert_eq!(engine.stop().code, Some(0));
 }
 

@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    engine::{Ended, Engine, eventually},
+    engine::{Ended, Engine, eventually, get},
     folder::{Folder, stderr, stdout},
     node::{CHAIN, Node},
 };
@@ -55,7 +55,7 @@ fn folder(url: &str, given: Given) -> Folder {
         "nexum-engine.toml",
         format!(
             "[engine]\nstate_dir = \"state\"\nlog.level = \"trace\"\n\
-             [observability]\nmetrics = \"off\"\nhealth = \"off\"\n\
+             [observability]\nmetrics = \"127.0.0.1:0\"\nhealth = \"127.0.0.1:0\"\n\
              [chains.{CHAIN}]\npoll_interval = \"50ms\"\n\
              [[chains.{CHAIN}.endpoints]]\nurl = {url_value}\n\
              [[modules]]\npath = \"counter\"\n"
@@ -84,6 +84,10 @@ fn run(base: &str, ways: &[Given], seen: impl Fn(&Folder, &Engine), code: i32) {
 
         let engine = Engine::start(command(&folder, &["run"], &url));
         seen(&folder, &engine);
+        if code == 0 {
+            clean("metrics", &get(engine.metrics(), "/metrics"), base);
+            clean("health", &get(engine.health(), "/health"), base);
+        }
         let ended = if code == 0 {
             engine.stop()
         } else {
