@@ -6,6 +6,8 @@ use std::{
     io::{self, Read as _},
     path::Path,
     sync::Arc,
+    thread,
+    time::Duration,
 };
 
 use futures::{StreamExt as _, stream};
@@ -14,12 +16,18 @@ use nexum_host::{Host, KeptCode, LoadError, Loaded, LogRate, ModuleSpec, Nothing
 use nexum_manifest::{Bundle, ManifestErrors, Pin, Problem, Setup};
 use nexum_types::{BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest, RpcResult};
 
-use tokio::task::JoinHandle;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::StartError;
 
 /// Compiling takes a processor for a while; more at once than processors gains nothing.
 const COMPILED_AT_ONCE: usize = 4;
+
+/// The turns at that. All engines of a process share its processors.
+static TURNS: Semaphore = Semaphore::const_new(COMPILED_AT_ONCE);
+
+/// A component that takes longer than this is told of.
+const LONG: Duration = Duration::from_secs(5);
 
 /// The largest component, in bytes. The file is the author's, and is read before it is known.
 pub(crate) const MAX_COMPONENT_BYTES: u64 = 64 * 1024 * 1024;
@@ -30,6 +38,9 @@ enum Fault {
     Read(io::Error),
     TooLarge,
     Load(LoadError),
+    Thread(io::Error),
+    /// The compiler panicked.
+    Compiler,
 }
 
 /// What every module is loaded with.
@@ -49,14 +60,14 @@ pub(crate) async fn load<C: ChainRpc + Clone>(
     chain: &C,
 ) -> Result<Vec<Loaded>, StartError> {
     let results: Vec<_> = stream::iter(bundles)
-        .map(|bundle| compile(loader, bundle, chain.clone()))
+        .map(|bundle| compiled(loader, bundle, chain.clone()))
         .buffered(COMPILED_AT_ONCE)
         .collect()
         .await;
     let mut loaded = Vec::with_capacity(bundles.len());
     let mut problems = Vec::new();
     for (result, bundle) in results.into_iter().zip(bundles) {
-        match result.map_err(StartError::Task)? {
+        match result {
             Ok(module) => loaded.push(module),
             Err(fault) => problems.push(problem(bundle, &fault)),
         }
@@ -70,29 +81,56 @@ pub(crate) async fn load_one<C: ChainRpc>(
     bundle: &Bundle,
     chain: C,
 ) -> Result<Loaded, StartError> {
-    let compiled = compile(loader, bundle, chain).await;
-    let refused = |fault| StartError::Refused(problem(bundle, &fault).into());
-    compiled.map_err(StartError::Task)?.map_err(refused)
+    let compiled = compiled(loader, bundle, chain).await;
+    compiled.map_err(|fault| StartError::Refused(problem(bundle, &fault).into()))
 }
 
-fn compile<C: ChainRpc>(
+/// Compiles and checks on a thread that nobody waits for at the end of the process: a component of
+/// some kilobytes can take longer than anybody waits, and nothing breaks a compilation off.
+async fn compiled<C: ChainRpc>(
     loader: &Loader<'_>,
     bundle: &Bundle,
     chain: C,
-) -> JoinHandle<Result<Loaded, Fault>> {
+) -> Result<Loaded, Fault> {
     let (host, kept) = (Arc::clone(loader.host), Arc::clone(&loader.kept));
     let path = bundle.component.clone();
     let spec = spec(bundle, chain, loader.pin_required);
-    tokio::task::spawn_blocking(move || {
+    // Never closed.
+    let turn = TURNS.acquire().await.ok();
+    let mut loaded = on_a_thread(move || {
+        let _turn = turn;
         let bytes = read(&path)?;
         host.load(&bytes, spec, &*kept).map_err(Fault::Load)
-    })
+    })?;
+    if let Ok(loaded) = tokio::time::timeout(LONG, &mut loaded).await {
+        return loaded.map_err(|_| Fault::Compiler)?;
+    }
+    tracing::warn!(module = %bundle.name(), component = %bundle.component.display(), "the component takes long to compile");
+    loaded.await.map_err(|_| Fault::Compiler)?
 }
 
+/// What `work` comes to; an error where it panicked.
+fn on_a_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<oneshot::Receiver<T>, Fault> {
+    let (done, answer) = oneshot::channel();
+    let work = move || {
+        // Whoever asked may have gone.
+        let _ = done.send(work());
+    };
+    let thread = thread::Builder::new().name("load".to_owned());
+    thread.spawn(work).map_err(Fault::Thread)?;
+    Ok(answer)
+}
+
+/// The bytes of a component, which is not read where it is too large.
 fn read(path: &Path) -> Result<Vec<u8>, Fault> {
-    let mut file = File::open(path)
-        .map_err(Fault::Read)?
-        .take(MAX_COMPONENT_BYTES + 1);
+    let file = File::open(path).map_err(Fault::Read)?;
+    if file.metadata().map_err(Fault::Read)?.len() > MAX_COMPONENT_BYTES {
+        return Err(Fault::TooLarge);
+    }
+    // It may have grown since.
+    let mut file = file.take(MAX_COMPONENT_BYTES + 1);
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).map_err(Fault::Read)?;
     if bytes.len() as u64 > MAX_COMPONENT_BYTES {
@@ -131,12 +169,24 @@ fn problem(bundle: &Bundle, fault: &Fault) -> Problem {
             ),
         )
         .with_help("build the module in release mode, optimised for size"),
+        Fault::Thread(error) => Problem::new(
+            bundle.entry.clone(),
+            format!(
+                "no thread could be started to compile the component of module {name}: {error}"
+            ),
+        ),
+        Fault::Compiler => Problem::new(
+            bundle.entry.clone(),
+            format!("the component of module {name}, {component}, brings the compiler down"),
+        )
+        .with_help("build it anew, with another version of the toolchain, or leave the module out"),
         Fault::Load(error) => {
             let place = match error {
                 LoadError::Undeclared { .. } => bundle.places.capabilities.clone(),
                 LoadError::Digest { .. } => bundle.pin_place.clone(),
                 LoadError::Unpinned { .. }
                 | LoadError::NotAComponent { .. }
+                | LoadError::TooMuch { .. }
                 | LoadError::Compile(_)
                 | LoadError::UnknownImports(_)
                 | LoadError::OtherVersion { .. }
@@ -208,5 +258,18 @@ impl ChainRpc for NoChains {
         _: &'a [RpcRequest],
     ) -> BoxFuture<'a, Result<Vec<RpcResult>, HostError>> {
         Box::pin(async { Err(Self::error()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thread_that_panics_leaves_an_error() {
+        let answer = on_a_thread(|| 1).unwrap().await;
+        assert_eq!(answer, Ok(1));
+        let answer = on_a_thread(|| -> i32 { panic!("as a compiler might") });
+        assert!(answer.unwrap().await.is_err());
     }
 }

@@ -12,10 +12,11 @@ use wasmtime::{Engine, component::Component};
 use crate::{
     kept_code::{self, CodeKey, CodeOrigin, CompiledCode, KeptCode},
     load::LoadError,
+    shape,
 };
 
 /// What compiling came to. Whoever asks first compiles; whoever asks meanwhile waits.
-type Slot = OnceLock<Result<Component, String>>;
+type Slot = OnceLock<Result<Component, LoadError>>;
 
 /// The code of all components that are in use, by the digest of their bytes.
 #[derive(Default)]
@@ -56,7 +57,8 @@ impl Code {
                 return Ok(component);
             }
             origin = CodeOrigin::Compiled;
-            Component::new(engine, bytes).map_err(|error| format!("{error:#}"))
+            shape::check(bytes)?;
+            Component::new(engine, bytes).map_err(|error| LoadError::Compile(format!("{error:#}")))
         });
         match component {
             Ok(component) => Ok(CompiledCode {
@@ -64,7 +66,7 @@ impl Code {
                 origin,
                 component: component.clone(),
             }),
-            Err(error) => Err(LoadError::Compile(error.clone())),
+            Err(error) => Err(error.clone()),
         }
     }
 }

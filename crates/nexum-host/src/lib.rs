@@ -18,6 +18,7 @@ mod load;
 mod local_store;
 mod logging;
 mod random;
+mod shape;
 mod stdio;
 mod ticker;
 mod trap;

@@ -77,7 +77,7 @@ pub struct ModuleSpec {
 }
 
 /// Why a component is refused.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// The bytes are not those that are pinned.
     #[error("its sha256 is {found}, and its {} {}", pinned_by(*.pin), .pin.digest())]
@@ -100,6 +100,14 @@ pub enum LoadError {
     NotAComponent {
         /// What they are instead.
         found: &'static str,
+    },
+    /// Compiling it would take more than a component may take.
+    #[error("it has more than {most} {what}")]
+    TooMuch {
+        /// What it has too many of.
+        what: &'static str,
+        /// How many it may have.
+        most: usize,
     },
     /// The bytes do not compile.
     #[error("it does not compile: {0}")]
@@ -148,6 +156,9 @@ impl LoadError {
             ),
             Self::NotAComponent { .. } | Self::Compile(_) => {
                 "build the module with --target wasm32-wasip2, and put the result into the bundle as module.wasm".into()
+            }
+            Self::TooMuch { .. } => {
+                "no toolchain makes such a component: get the bundle anew, or build it anew".into()
             }
             Self::Undeclared { missing, declared } => declaring(missing, declared),
             Self::UnknownImports(_) => format!(

@@ -4,7 +4,8 @@
 //! [`ScriptedChain`] is a pure model: no sockets, no clock, the same hashes on every run.
 //! [`RpcServer`] serves it over HTTP and WebSocket on a loopback port. [`FaultProxy`] stands in
 //! front of any other node. Both fail as their [`Wire`] says, and a server shows the chain as its
-//! [`View`] says. [`Script`] is the readable form of all of it.
+//! [`View`] says. [`Script`] is the readable form of all of it. [`guests`] are built from source,
+//! and [`wasm`] is what no compiler would make.
 //!
 //! This crate knows no other crate of the runtime: what it serves is what any node would.
 
@@ -20,6 +21,7 @@ mod request_log;
 mod rpc;
 mod script;
 mod server;
+pub mod wasm;
 mod wire;
 
 pub use anvil::{Anvil, AnvilError};

@@ -1,9 +1,14 @@
 //! Bad input at the start: told all at once, with file, line and remedy, before anything runs.
 
-use std::{fs, net::TcpListener, path::Path};
+use std::{
+    fs::{self, File},
+    net::TcpListener,
+    path::Path,
+};
 
 use nexum_engine::StartError;
 use nexum_manifest::Problem;
+use nexum_testkit::wasm;
 
 use crate::world::{CHAIN, Module, Via, World, server, server_of};
 
@@ -98,6 +103,60 @@ async fn bytes_that_are_no_component() {
             "path = \"counter\"",
             message,
             "build the module with --target wasm32-wasip2",
+        );
+    }
+}
+
+/// However large it is: the second one would not fit into memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_too_large() {
+    const MIB: u64 = 1024 * 1024;
+    let server = server(1).await;
+    let world = World::over(&server, Via::Ws).module(Module::fixture("counter"));
+    for length in [100 * MIB, 1024 * 1024 * MIB] {
+        let zeros = File::create(world.component("counter")).unwrap();
+        zeros.set_len(length).unwrap();
+        refused_once(&world).await.assert(
+            &world.engine_file(),
+            "path = \"counter\"",
+            "has more than 67108864 bytes",
+            "build the module in release mode",
+        );
+    }
+
+    // As many as may be are read, and are no component.
+    let zeros = File::create(world.component("counter")).unwrap();
+    zeros.set_len(64 * MIB).unwrap();
+    let told = refused_once(&world).await;
+    assert!(told.message.contains("no WebAssembly at all"), "{told:?}");
+}
+
+/// Few bytes that would take a compiler much memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn components_that_are_too_much_to_compile() {
+    let server = server(1).await;
+    let world = World::over(&server, Via::Ws).module(Module::fixture("counter"));
+    let functions = vec![wasm::EMPTY_BODY; 1_000_000];
+    for (bytes, message) in [
+        (
+            wasm::nested(100_000),
+            "more than 32 components within one another",
+        ),
+        (
+            wasm::component(&wasm::module(&functions)),
+            "more than 100000 functions",
+        ),
+        (
+            wasm::component_of(&vec![wasm::module(&[wasm::EMPTY_BODY]); 1_001]),
+            "more than 1000 components and core modules in it",
+        ),
+    ] {
+        fs::write(world.component("counter"), bytes).unwrap();
+        refused_once(&world).await.assert(
+            &world.engine_file(),
+            "path = \"counter\"",
+            message,
+            "get the bundle anew",
         );
     }
 }

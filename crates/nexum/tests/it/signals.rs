@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use nexum_testkit::wasm;
 use rustix::process::Signal;
 
 use crate::{folder::Folder, node::Node};
@@ -90,6 +91,24 @@ fn a_second_signal_ends_it_at_once() {
         );
         assert_eq!(folder.state("slow").cursor(), None);
     }
+}
+
+/// A component of 200 KiB that takes the compiler longer than any test: what it does with it ends
+/// with the process.
+#[test]
+fn a_signal_while_a_component_is_compiled_ends_it() {
+    let node = Node::at(1);
+    let folder = folder(&node, 0, "60s");
+    let hostile = wasm::component(&wasm::module(&[wasm::nested_loops(30_000)]));
+    folder.write("slow/module.wasm", hostile);
+    let engine = folder.run();
+    engine.wait_for_line("the component takes long to compile");
+
+    let ended = engine.stop();
+
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.log.contains("stopped before any module ran"));
+    assert!(!folder.path("state").exists());
 }
 
 #[test]
