@@ -241,9 +241,11 @@ fn components() {
 fn pins() {
     let none = "0".repeat(64);
     let folder = good();
-    folder.append(
+    let engine = fs::read_to_string(folder.path("nexum-engine.toml")).unwrap();
+    let pinned = format!("path = \"counter\"\ndigest = \"sha256:{none}\"");
+    folder.write(
         "nexum-engine.toml",
-        &format!("digest = \"sha256:{none}\"\n"),
+        engine.replace("path = \"counter\"", &pinned),
     );
     refused(
         &folder,
@@ -290,7 +292,7 @@ fn an_import_that_is_not_declared() {
         &[
             "it imports what its manifest does not declare",
             "nexum.toml:7:",
-            "to `required` under [capabilities]",
+            "write under [capabilities]: required = [\"chain\", \"local-store\", \"random\"]",
         ],
     );
 }
