@@ -8,4 +8,4 @@ mod routes;
 mod server;
 
 pub use server::AdminError;
-pub(crate) use server::AdminServer;
+pub(crate) use server::{AdminServer, AdminSocket};

@@ -10,7 +10,7 @@ use nexum_store::{ModuleStore, StateDir, StoreError, StoreOptions};
 use nexum_types::ModuleName;
 
 use crate::{
-    admin::{AdminError, AdminServer},
+    admin::{AdminError, AdminServer, AdminSocket},
     code_cache::{CodeCache, CodeOrigins, Keeping},
     lifecycle::Backoff,
     load::{self, Loader},
@@ -132,6 +132,8 @@ impl Engine {
         let manifests = bundles.iter().map(|bundle| &bundle.manifest);
         let (state_dir, stores) = open_stores(&config.state_dir, manifests).await?;
 
+        let admin = AdminSocket::bind(state_dir.path()).map_err(StartError::Admin)?;
+
         // Nothing can be refused any more: now they run.
         let core = Arc::new(Core {
             host: Arc::clone(host),
@@ -144,7 +146,6 @@ impl Engine {
             runtime: tokio::runtime::Handle::current(),
             started: Instant::now(),
         });
-        let admin = AdminServer::start(&core).map_err(StartError::Admin)?;
         let modules = bundles.into_iter().zip(loaded).zip(stores);
         for (index, ((bundle, loaded), store)) in modules.enumerate() {
             let origin = if index < configured {
@@ -160,8 +161,8 @@ impl Engine {
         core.code.keep(codes);
         roster.runs(&core);
         Ok(Self {
+            admin: Some(admin.serve(&core)),
             operator: Operator(core),
-            admin: Some(admin),
             code_origins,
             roster,
             server,

@@ -40,6 +40,13 @@ pub struct AdminError {
     pub source: io::Error,
 }
 
+/// The socket, before anybody is answered on it. Whoever connects waits.
+#[derive(Debug)]
+pub(crate) struct AdminSocket {
+    path: PathBuf,
+    listener: UnixListener,
+}
+
 /// The API at work. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct AdminServer {
@@ -47,22 +54,27 @@ pub(crate) struct AdminServer {
     stop: CancellationToken,
 }
 
-impl AdminServer {
-    /// Serves `core` on the socket in its `state_dir`, which is locked: a socket that is there is
-    /// left over from an engine that did not end in order.
-    pub(crate) fn start(core: &Arc<Core>) -> Result<Self, AdminError> {
-        let path = core.state_dir.path().join(wire::SOCKET);
-        let listener = bind(&path).map_err(|source| AdminError {
-            path: path.clone(),
-            source,
-        })?;
+impl AdminSocket {
+    /// Takes the socket in a `state_dir`, which is locked: one that is there is left over from an
+    /// engine that did not end in order.
+    pub(crate) fn bind(state_dir: &Path) -> Result<Self, AdminError> {
+        let path = state_dir.join(wire::SOCKET);
+        match bind(&path) {
+            Ok(listener) => Ok(Self { path, listener }),
+            Err(source) => Err(AdminError { path, source }),
+        }
+    }
+
+    /// Answers for `core` from now on.
+    pub(crate) fn serve(self, core: &Arc<Core>) -> AdminServer {
+        let Self { path, listener } = self;
         let stop = CancellationToken::new();
         let router = routes::router(Arc::downgrade(core));
         tokio::spawn(
             stop.clone()
                 .run_until_cancelled_owned(accept(listener, router)),
         );
-        Ok(Self { path, stop })
+        AdminServer { path, stop }
     }
 }
 
