@@ -37,13 +37,16 @@ impl Folder {
     /// Writes the engine's file, with `settings` as further lines of `[engine]`.
     pub(crate) fn engine_file(&self, settings: &str, url: &str, bundles: &[&str]) {
         let mut text = format!(
-            "[engine]\nstate_dir = \"state\"\nlog.format = \"json\"\n{settings}\n\
-             [[chains.{CHAIN}.endpoints]]\nurl = \"{url}\"\n"
+            "observability = {{ metrics = \"127.0.0.1:0\", health = \"127.0.0.1:0\" }}\n\
+             [engine]\nstate_dir = \"state\"\nlog.format = \"json\"\n"
         );
+        if !settings.is_empty() {
+            text += &format!("{settings}\n");
+        }
+        text += &format!("[[chains.{CHAIN}.endpoints]]\nurl = \"{url}\"\n");
         for bundle in bundles {
             text += &format!("[[modules]]\npath = \"{bundle}\"\n");
         }
-        text += "[observability]\nmetrics = \"127.0.0.1:0\"\nhealth = \"127.0.0.1:0\"\n";
         self.write("nexum-engine.toml", text);
     }
 

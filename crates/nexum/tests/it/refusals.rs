@@ -156,7 +156,7 @@ fn bundles() {
         &folder,
         &[
             "two modules are named `counter`",
-            "nexum-engine.toml:13:8",
+            "nexum-engine.toml:10:8",
             "name = \"counter-2\"",
         ],
     );
