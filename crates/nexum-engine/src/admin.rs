@@ -4,6 +4,7 @@
 //!
 //! A client that says nothing, or too much, loses its connection and holds nothing up.
 
+mod logs;
 mod routes;
 mod server;
 

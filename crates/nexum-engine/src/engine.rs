@@ -14,6 +14,7 @@ use crate::{
     code_cache::{CodeCache, CodeOrigins, Keeping},
     lifecycle::Backoff,
     load::{self, Loader},
+    logbook::LogBook,
     modules::{Core, Modules, Origin},
     observe::{Addresses, HealthReport, Listeners, Roster, Server},
     operate::Operator,
@@ -34,6 +35,15 @@ pub struct Engine {
     code_origins: CodeOrigins,
     roster: Arc<Roster>,
     server: Server,
+}
+
+/// What an engine is started with beside its files.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// The waits between the attempts of a module that fails.
+    pub backoff: Backoff,
+    /// The program's log, where operators may follow it.
+    pub log: Arc<LogBook>,
 }
 
 /// Why an engine did not start. Nothing of any module has run.
@@ -92,15 +102,16 @@ impl Engine {
     /// The same on a wasm engine that others may share: components of the same bytes are compiled
     /// once for all of them, as long as one of them is loaded.
     pub async fn start_on(host: &Arc<Host>, setup: Setup) -> Result<Self, StartError> {
-        Self::start_paced(host, setup, Backoff::default()).await
+        Self::start_with(host, setup, Options::default()).await
     }
 
-    /// The same, with other waits between the attempts of a module that fails.
-    pub async fn start_paced(
+    /// The same, with what no file says.
+    pub async fn start_with(
         host: &Arc<Host>,
         setup: Setup,
-        backoff: Backoff,
+        options: Options,
     ) -> Result<Self, StartError> {
+        let Options { backoff, log } = options;
         let Setup {
             engine: file,
             mut bundles,
@@ -144,6 +155,7 @@ impl Engine {
             backoff,
             modules: Modules::default(),
             runtime: tokio::runtime::Handle::current(),
+            log,
             started: Instant::now(),
         });
         let modules = bundles.into_iter().zip(loaded).zip(stores);

@@ -14,6 +14,7 @@ mod inlet;
 mod letters;
 mod lifecycle;
 mod load;
+mod logbook;
 mod meters;
 mod modules;
 mod observe;
@@ -29,10 +30,11 @@ pub use admin::AdminError;
 pub use code_cache::CodeOrigins;
 pub use difference::Widening;
 
-pub use engine::{Engine, StartError, Stopped};
+pub use engine::{Engine, Options, StartError, Stopped};
 pub use failure::FailureKind;
 pub use lifecycle::{Backoff, Phase};
 pub use load::check;
+pub use logbook::{LogBook, LogLine, SetLevels};
 pub use meters::{EventKind, EventOutcome, MetersReading};
 pub use modules::Origin;
 pub use observe::{

@@ -22,6 +22,7 @@ use crate::{
     inlet::Inlet,
     letters::Failing,
     lifecycle::Backoff,
+    logbook::LogBook,
     route::Route,
     status::{ModuleStatus, StatusBoard},
     wire::{ChainReport, EndpointReport, EngineReport, ModuleReport},
@@ -46,6 +47,8 @@ pub(crate) struct Core {
     pub(crate) modules: Modules,
     /// Where the workers run.
     pub(crate) runtime: runtime::Handle,
+    /// The lines that were logged of late.
+    pub(crate) log: Arc<LogBook>,
     pub(crate) started: Instant,
 }
 
@@ -169,6 +172,7 @@ impl Core {
             commands,
             asked: None,
             open: open.clone(),
+            about: None,
         };
         let handle = Handle {
             status,

@@ -8,7 +8,7 @@ use nexum_store::DeadLetter;
 use nexum_types::{Cursor, Event, Source};
 use serde::{Deserialize, Serialize};
 
-pub use crate::difference::Widening;
+pub use crate::{difference::Widening, logbook::LogLine};
 use crate::{modules::Origin, status::ModuleStatus};
 
 /// The socket's name in the `state_dir`.
@@ -330,6 +330,14 @@ pub struct EntryReport {
     pub key: String,
     /// Its value: `0x` and hex digits.
     pub value: String,
+}
+
+/// How much is logged, as `[engine.log].level` says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogLevels {
+    /// A level, or a list with levels of single parts.
+    pub levels: String,
 }
 
 /// The confirmation that a state is to be removed.

@@ -11,7 +11,7 @@ use nexum_chain::FeedItem;
 use nexum_host::{CallReport, Instance, Loaded, Outcome};
 use nexum_manifest::{Durability, Restart};
 use nexum_store::{ModuleStore, StateDir, Step, StoreError, StoreOptions};
-use nexum_types::{CallState, Config, Cursor, Event, ModuleName, WriteSet};
+use nexum_types::{CallState, Config, Cursor, Event, EventId, ModuleName, WriteSet};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -59,6 +59,8 @@ pub(crate) struct Worker {
     pub(crate) asked: Option<Command>,
     /// Where the state stands, while it is open.
     pub(crate) open: Open,
+    /// The event that is being given, or has failed last.
+    pub(crate) about: Option<EventId>,
 }
 
 /// A module that handles events.
@@ -221,6 +223,7 @@ impl Worker {
 
     /// Makes a fresh instance, runs its `init`, commits, and goes back to the committed cursors.
     async fn initialise(&mut self, held: &mut Held) -> Result<Running, Failure> {
+        self.about = None;
         let store = self.store(held).await?;
         let (loaded, config) = (self.loaded.clone(), self.config.clone());
         let (instance, accepted) = self.begin(&store, &loaded, &config, self.quota).await?;
@@ -407,6 +410,7 @@ impl Worker {
         step: Step,
     ) -> Result<(), Failure> {
         let source = step.source;
+        self.about = event.id();
         let given = self.call_and_commit(module, event, step.clone()).await;
         self.status.given(event, given.is_ok());
         match &given {
@@ -552,7 +556,10 @@ impl Worker {
 
     /// Logs a failure, and keeps it for whoever asks.
     pub(crate) fn tell(&self, kind: FailureKind, error: &str, backtrace: &str) {
-        tracing::error!(module = %self.name, error, backtrace, "module failed");
+        let chain = self.about.map(|event| event.chain_id.0);
+        let block = self.about.map(|event| event.block.number.0);
+        let event = self.about.map(tracing::field::display);
+        tracing::error!(module = %self.name, chain, block, event, error, backtrace, "module failed");
         self.status.failed(kind, error.to_owned());
     }
 }

@@ -108,6 +108,7 @@ impl Loaded {
 impl Instance {
     /// Calls the guest's `init`.
     pub async fn init(&mut self, state: CallState, config: &Config) -> CallReport {
+        self.loaded.log.about(None);
         let config = bindings::wit_config(config);
         self.call(
             state,
@@ -120,14 +121,18 @@ impl Instance {
 
     /// Calls the guest's `on-event`.
     pub async fn on_event(&mut self, state: CallState, event: &Event) -> CallReport {
+        self.loaded.log.about(event.id());
         let event = types::Event::from(event);
-        self.call(
-            state,
-            async |exports: &EventModule, store: &mut Store<Guest>| {
-                exports.call_on_event(store, &event).await
-            },
-        )
-        .await
+        let report = self
+            .call(
+                state,
+                async |exports: &EventModule, store: &mut Store<Guest>| {
+                    exports.call_on_event(store, &event).await
+                },
+            )
+            .await;
+        self.loaded.log.about(None);
+        report
     }
 
     async fn call(

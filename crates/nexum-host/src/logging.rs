@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nexum_types::ModuleName;
+use nexum_types::{EventId, ModuleName};
 use tracing::Level;
 
 use crate::{bindings, guest::Guest, limits::MAX_LOG_LINE_BYTES, usage::Usage};
@@ -50,6 +50,8 @@ pub(crate) struct ModuleLog {
     name: ModuleName,
     budget: Mutex<Budget>,
     usage: Arc<Usage>,
+    /// The event that the call in flight is about.
+    event: Mutex<Option<EventId>>,
 }
 
 impl ModuleLog {
@@ -58,7 +60,13 @@ impl ModuleLog {
             name,
             budget: Mutex::new(Budget::new(rate, Instant::now())),
             usage,
+            event: Mutex::default(),
         }
+    }
+
+    /// What is logged from now on is about this event.
+    pub(crate) fn about(&self, event: Option<EventId>) {
+        *self.event.lock().unwrap_or_else(PoisonError::into_inner) = event;
     }
 
     /// Logs one line. Control characters are escaped, so that no guest can forge a further line
@@ -88,22 +96,24 @@ impl ModuleLog {
         }
         let text = printable(text);
         let module = &self.name;
+        let about = *self.event.lock().unwrap_or_else(PoisonError::into_inner);
+        let chain = about.map(|event| event.chain_id.0);
+        let block = about.map(|event| event.block.number.0);
+        let event = about.map(tracing::field::display);
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    target: "nexum::module",
+                    %module, chain, block, event, source, "{text}"
+                )
+            };
+        }
         match level {
-            Level::TRACE => {
-                tracing::trace!(target: "nexum::module", %module, source, "{text}");
-            }
-            Level::DEBUG => {
-                tracing::debug!(target: "nexum::module", %module, source, "{text}");
-            }
-            Level::INFO => {
-                tracing::info!(target: "nexum::module", %module, source, "{text}");
-            }
-            Level::WARN => {
-                tracing::warn!(target: "nexum::module", %module, source, "{text}");
-            }
-            Level::ERROR => {
-                tracing::error!(target: "nexum::module", %module, source, "{text}");
-            }
+            Level::TRACE => line!(trace),
+            Level::DEBUG => line!(debug),
+            Level::INFO => line!(info),
+            Level::WARN => line!(warn),
+            Level::ERROR => line!(error),
         }
     }
 }

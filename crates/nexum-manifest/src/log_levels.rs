@@ -143,6 +143,25 @@ fn twice(message: &str) -> Wrong {
     }
 }
 
+impl std::str::FromStr for LogLevels {
+    type Err = String;
+
+    /// As in the operator's file; an error says what is wrong, and the remedy.
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|Wrong { message, help }| format!("{message}; {help}"))
+    }
+}
+
+impl std::fmt::Display for LogLevels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.default.as_str())?;
+        for (part, level) in &self.parts {
+            write!(f, ",{part}={}", level.as_str())?;
+        }
+        Ok(())
+    }
+}
+
 impl Decode for LogLevels {
     const EXPECTS: &'static str = "a string";
 
@@ -166,12 +185,7 @@ impl Decode for LogLevels {
 
 impl Written for LogLevels {
     fn written(&self) -> Value {
-        let parts = self.parts.iter();
-        let parts = parts.map(|(part, level)| format!("{part}={}", level.as_str()));
-        let directives: Vec<_> = std::iter::once(self.default.as_str().to_owned())
-            .chain(parts)
-            .collect();
-        json!(directives.join(","))
+        json!(self.to_string())
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the engine feeds to a module.
 
+use std::fmt;
+
 use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +26,63 @@ impl Event {
         match self {
             Self::Block(block) => Some(block.block_ref()),
             Self::Logs(logs) => logs.first().map(Log::block_ref),
+        }
+    }
+
+    /// What names it in a log; none for logs without a log.
+    #[must_use]
+    pub fn id(&self) -> Option<EventId> {
+        let (chain_id, kind) = match self {
+            Self::Block(block) => (block.chain_id, EventKind::Block),
+            Self::Logs(logs) => {
+                let first = logs.first()?;
+                let index = first.log_index;
+                let kind = if first.removed {
+                    EventKind::Removed(index)
+                } else {
+                    EventKind::Logs(index)
+                };
+                (first.chain_id, kind)
+            }
+        };
+        Some(EventId {
+            chain_id,
+            block: self.block_ref()?,
+            kind,
+        })
+    }
+}
+
+/// Names one event beyond doubt in a log, for one subscription: as
+/// `<chain>-<block>-<first bytes of the block's hash>-block`, or with `logs-` or `removed-` and the
+/// index of its first log at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventId {
+    /// The chain.
+    pub chain_id: ChainId,
+    /// The block.
+    pub block: BlockRef,
+    kind: EventKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EventKind {
+    Block,
+    Logs(u32),
+    Removed(u32),
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BlockRef { number, hash } = self.block;
+        write!(f, "{}-{number}-", self.chain_id)?;
+        for byte in &hash[..4] {
+            write!(f, "{byte:02x}")?;
+        }
+        match self.kind {
+            EventKind::Block => f.write_str("-block"),
+            EventKind::Logs(index) => write!(f, "-logs-{index}"),
+            EventKind::Removed(index) => write!(f, "-removed-{index}"),
         }
     }
 }

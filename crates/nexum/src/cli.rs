@@ -43,6 +43,8 @@ pub(crate) enum Command {
     ///
     /// Exits with 1 where a module is dead or stands still.
     Health(AskArgs),
+    /// Show or change how much the running engine logs, until it ends.
+    LogLevel(LogLevelArgs),
     /// Print what a shell needs to complete the commands of `nexum`.
     ///
     /// For bash, for instance: `nexum completions bash > ~/.local/share/bash-completion/completions/nexum`.
@@ -93,6 +95,10 @@ pub(crate) enum ModuleCommand {
     /// version goes on. A version that asks for more than the running one has is refused with what
     /// it asks for and a token that accepts just that.
     Upgrade(UpgradeArgs),
+    /// Show what modules have logged of late, and what the engine has logged of them.
+    ///
+    /// These are the last lines that the running engine remembers, at the levels of its log.
+    Logs(LogsArgs),
     /// See, retry or drop the events that a module has failed too often.
     DeadLetters(LettersArgs),
     /// Let a module go on with a chain from a block of your choice, with or without a running
@@ -161,6 +167,29 @@ pub(crate) struct AskArgs {
 pub(crate) struct NameArgs {
     /// The name that the module runs under.
     pub(crate) module: ModuleName,
+    #[command(flatten)]
+    pub(crate) at: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The name that the module runs under. Without it, everything that is logged.
+    pub(crate) module: Option<ModuleName>,
+    /// Go on with the lines as they come, until Ctrl-C or the end of the engine.
+    #[arg(short = 'f', long)]
+    pub(crate) follow: bool,
+    /// How many of the last lines to begin with.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
+    pub(crate) lines: u64,
+    #[command(flatten)]
+    pub(crate) at: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogLevelArgs {
+    /// The levels from now on, as `[engine.log].level` takes them: `debug`, or
+    /// `info,nexum_chain=debug`. Without them, they are shown.
+    pub(crate) levels: Option<String>,
     #[command(flatten)]
     pub(crate) at: Where,
 }

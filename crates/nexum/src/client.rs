@@ -52,6 +52,14 @@ impl Client {
         self.ask(Method::POST, path, Some(body)).await
     }
 
+    pub(crate) async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.ask(Method::PUT, path, Some(body)).await
+    }
+
     pub(crate) async fn delete<T: DeserializeOwned>(
         &self,
         path: &str,

@@ -4,12 +4,23 @@
 //! finer levels some print whole URLs, and some put a node's own text into their errors. Either
 //! may hold a key. What of theirs an operator has to know, the engine says in its own words.
 
+use std::{
+    fmt::Debug,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use nexum_engine::{LogBook, LogLine};
 use nexum_manifest::{LogFormat, LogLevel, LogLevels, LogSettings};
+use serde_json::Value;
+use tracing::{Event, Subscriber, field::Field};
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::{
+    Layer,
     filter::{LevelFilter, Targets},
     fmt,
-    layer::SubscriberExt as _,
+    layer::{Context, SubscriberExt as _},
+    reload,
     util::SubscriberInitExt as _,
 };
 
@@ -19,10 +30,15 @@ use crate::exit::Failure;
 const OWN: &str = "nexum";
 
 /// Sets up the log. Lines are written by a thread of their own, so that whoever reads the output
-/// slowly slows no module; what is pending is written when the guard is dropped.
-pub(crate) fn init(settings: &LogSettings) -> Result<WorkerGuard, Failure> {
+/// slowly slows no module; what is pending is written when the guard is dropped. The same lines go
+/// into the book, for operators who follow them.
+pub(crate) fn init(settings: &LogSettings) -> Result<(WorkerGuard, Arc<LogBook>), Failure> {
     let (writer, guard) = NonBlocking::new(std::io::stdout());
-    let registry = tracing_subscriber::registry().with(filter(&settings.level));
+    let book = Arc::new(LogBook::default());
+    let (filter, handle) = reload::Layer::new(filter(&settings.level));
+    let registry = tracing_subscriber::registry()
+        .with(filter)
+        .with(BookLayer(Arc::clone(&book)));
     let initialised = match settings.format {
         LogFormat::Pretty => {
             let colours = std::io::IsTerminal::is_terminal(&std::io::stdout());
@@ -35,7 +51,70 @@ pub(crate) fn init(settings: &LogSettings) -> Result<WorkerGuard, Failure> {
             .try_init(),
     };
     initialised.map_err(|error| Failure::other("the log could not be set up", error))?;
-    Ok(guard)
+    let set = move |levels: &LogLevels| {
+        handle
+            .reload(self::filter(levels))
+            .map_err(|error| error.to_string())
+    };
+    book.levels_are(settings.level.clone(), Box::new(set));
+    Ok((guard, book))
+}
+
+/// Writes each line into the book.
+struct BookLayer(Arc<LogBook>);
+
+impl<S: Subscriber> Layer<S> for BookLayer {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let since = since.map_or(0, |since| since.as_millis());
+        let mut line = LogLine {
+            time_ms: u64::try_from(since).unwrap_or(u64::MAX),
+            level: event.metadata().level().to_string(),
+            target: event.metadata().target().to_owned(),
+            ..LogLine::default()
+        };
+        event.record(&mut Fields(&mut line));
+        self.0.write(line);
+    }
+}
+
+/// Takes the fields of an event into a line.
+struct Fields<'a>(&'a mut LogLine);
+
+impl Fields<'_> {
+    fn take(&mut self, field: &Field, value: Value) {
+        match (field.name(), value) {
+            ("message", Value::String(text)) => self.0.message = text,
+            ("module", Value::String(name)) => self.0.module = Some(name),
+            (name, value) => drop(self.0.fields.insert(name.to_owned(), value)),
+        }
+    }
+}
+
+impl tracing::field::Visit for Fields<'_> {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.take(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.take(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.take(field, value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.take(field, value.into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.take(field, value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.take(field, format!("{value:?}").into());
+    }
 }
 
 fn filter(levels: &LogLevels) -> Targets {

@@ -9,6 +9,7 @@ mod exit;
 mod inspect;
 mod letters;
 mod logging;
+mod logs;
 mod modules;
 mod output;
 mod pages;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Config(ConfigCommand::Check { config, json }) => check::check(config, *json),
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { folder } => pages::manual(folder),
+        Command::LogLevel(args) => asked(args.at.json, logs::level(args)),
         Command::Health(args) => asked(args.at.json, modules::health(args)),
         Command::Module(command) => module(command),
         Command::State(command) => match command {
@@ -61,6 +63,7 @@ fn module(command: &ModuleCommand) -> Result<(), Failure> {
         ModuleCommand::Restart(args) => asked(args.at.json, modules::restart(args)),
         ModuleCommand::Upgrade(args) => asked(args.at.json, modules::upgrade(args)),
         ModuleCommand::Resync(args) => asked(args.at.json, resync::resync(args)),
+        ModuleCommand::Logs(args) => asked(args.at.json, logs::logs(args)),
         ModuleCommand::DeadLetters(args) => {
             let json = match &args.command {
                 LettersCommand::List(ask) | LettersCommand::Show { ask, .. } => ask.at.json,

@@ -1,8 +1,9 @@
 //! `nexum run`.
 
-use std::{process, thread};
+use std::{process, sync::Arc, thread};
 
-use nexum_engine::{CodeOrigins, Engine, Stopped};
+use nexum_engine::{CodeOrigins, Engine, LogBook, Options, StartError, Stopped};
+use nexum_host::{Host, SystemClock};
 use nexum_manifest::Setup;
 use nexum_types::ModuleName;
 use tokio::{
@@ -27,10 +28,10 @@ enum Ended {
 
 pub(crate) fn run(config: &ConfigFile) -> Result<(), Failure> {
     let setup = Setup::load(&config.path).map_err(Failure::Refused)?;
-    let log = logging::init(&setup.engine.config().log)?;
+    let (log, book) = logging::init(&setup.engine.config().log)?;
     let stop_asked = stop_signal()?;
     let runtime = crate::runtime()?;
-    let ended = runtime.block_on(serve(setup, stop_asked));
+    let ended = runtime.block_on(serve(setup, book, stop_asked));
     match ended {
         // What a module's call still does is cut off here; its commit, once begun, is waited for.
         Ok(Ended::Stopped) => drop(runtime),
@@ -43,6 +44,7 @@ pub(crate) fn run(config: &ConfigFile) -> Result<(), Failure> {
 
 async fn serve(
     setup: Setup,
+    log: Arc<LogBook>,
     mut stop_asked: oneshot::Receiver<&'static str>,
 ) -> Result<Ended, Failure> {
     let config = setup.engine.config();
@@ -57,7 +59,7 @@ async fn serve(
         tracing::warn!("there is no module to run: add a [[modules]] to the engine's file");
     }
     let engine = tokio::select! {
-        started = Engine::start(setup) => started?,
+        started = start(setup, log) => started?,
         signal = &mut stop_asked => {
             tracing::info!(signal = named(signal), "stopped before any module ran");
             return Ok(Ended::BeforeRunning);
@@ -89,6 +91,15 @@ async fn serve(
     }
     tracing::info!("engine has stopped");
     Ok(Ended::Stopped)
+}
+
+async fn start(setup: Setup, log: Arc<LogBook>) -> Result<Engine, StartError> {
+    let host = Host::new(Arc::new(SystemClock::new())).map_err(StartError::Host)?;
+    let options = Options {
+        log,
+        ..Options::default()
+    };
+    Engine::start_with(&Arc::new(host), setup, options).await
 }
 
 /// The listener ends only with the process, so that there is always a signal.

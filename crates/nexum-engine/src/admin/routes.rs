@@ -15,7 +15,7 @@ use nexum_types::{BlockNumber, ChainId, ModuleName, StateBackend as _};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::io::ReaderStream;
 
-use super::server::Served;
+use super::{logs, server::Served};
 use crate::{
     operate::{LoadRequest, OperateError, Operator},
     wire::{self, Fault, FaultKind},
@@ -33,6 +33,8 @@ const MAX_ENTRY_BYTES: usize = 64 * 1024 * 1024;
 pub(super) fn router(core: Served) -> Router {
     Router::new()
         .route("/v1/engine", get(engine))
+        .route("/v1/logs", get(logs::follow))
+        .route("/v1/log-levels", get(logs::levels).put(logs::set_levels))
         .route("/v1/modules", get(modules).post(load))
         .route("/v1/modules/{name}", get(module).delete(unload))
         .route("/v1/modules/{name}/restart", post(restart))
@@ -54,7 +56,7 @@ pub(super) fn router(core: Served) -> Router {
         .with_state(core)
 }
 
-type Answer<T> = Result<Json<T>, Fault>;
+pub(super) type Answer<T> = Result<Json<T>, Fault>;
 
 async fn engine(State(core): State<Served>) -> Answer<wire::EngineReport> {
     Ok(Json(there(&core)?.0.report()))
@@ -253,8 +255,8 @@ async fn backup(State(core): State<Served>, Path(name): Path<String>) -> Result<
         .map_err(|error| Fault::new(FaultKind::Failed, error.to_string()))
 }
 
-fn there(core: &Served) -> Result<Operator, Fault> {
-    let core = core.upgrade().ok_or(OperateError::Stopping)?;
+pub(super) fn there(served: &Served) -> Result<Operator, Fault> {
+    let core = served.core.upgrade().ok_or(OperateError::Stopping)?;
     Ok(Operator(core))
 }
 
@@ -280,7 +282,7 @@ fn absolute(path: String) -> Result<std::path::PathBuf, Fault> {
 }
 
 /// The body of a request, which has to come whole and in time. None is an empty object.
-async fn body<T: DeserializeOwned>(request: Request) -> Result<T, Fault> {
+pub(super) async fn body<T: DeserializeOwned>(request: Request) -> Result<T, Fault> {
     let read = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES);
     let bytes: Bytes = match tokio::time::timeout(BODY_TIMEOUT, read).await {
         Ok(Ok(bytes)) => bytes,
@@ -351,7 +353,7 @@ fn state_report(
 }
 
 /// JSON, as the answer to a request.
-struct Json<T>(T);
+pub(super) struct Json<T>(pub(super) T);
 
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {

@@ -69,7 +69,10 @@ impl AdminSocket {
     pub(crate) fn serve(self, core: &Arc<Core>) -> AdminServer {
         let Self { path, listener } = self;
         let stop = CancellationToken::new();
-        let router = routes::router(Arc::downgrade(core));
+        let router = routes::router(Served {
+            core: Arc::downgrade(core),
+            stop: stop.clone(),
+        });
         tokio::spawn(
             stop.clone()
                 .run_until_cancelled_owned(accept(listener, router)),
@@ -137,4 +140,9 @@ async fn answer(stream: UnixStream, router: Router, _place: OwnedSemaphorePermit
 }
 
 /// The engine, while it is there.
-pub(super) type Served = Weak<Core>;
+#[derive(Clone)]
+pub(super) struct Served {
+    pub(super) core: Weak<Core>,
+    /// Cancelled when it ends.
+    pub(super) stop: CancellationToken,
+}

@@ -12,7 +12,7 @@ use std::{
 };
 
 use nexum_engine::{
-    Backoff, CodeOrigins, Engine, ModuleStatus, Operator, Phase, StartError, Stopped,
+    Backoff, CodeOrigins, Engine, ModuleStatus, Operator, Options, Phase, StartError, Stopped,
 };
 use nexum_host::{Host, SystemClock};
 use nexum_manifest::{Setup, Start};
@@ -404,7 +404,11 @@ impl World {
             Some(host) => Arc::clone(host),
             None => Arc::new(Host::new(Arc::new(SystemClock::new())).unwrap()),
         };
-        let engine = Engine::start_paced(&host, setup, self.backoff).await;
+        let options = Options {
+            backoff: self.backoff,
+            ..Options::default()
+        };
+        let engine = Engine::start_with(&host, setup, options).await;
         engine.map(|engine| Running { engine })
     }
 

@@ -104,6 +104,12 @@ impl Engine {
         address.parse().unwrap()
     }
 
+    /// Whether a line of the log has `text`.
+    pub(crate) fn has_line(&self, text: &str) -> bool {
+        let lines = self.stdout.read.lock().unwrap();
+        lines.iter().any(|line| line.contains(text))
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
         kill_process(pid, signal).unwrap();

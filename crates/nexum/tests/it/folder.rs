@@ -36,10 +36,9 @@ impl Folder {
 
     /// Writes the engine's file, with `settings` as further lines of `[engine]`.
     pub(crate) fn engine_file(&self, settings: &str, url: &str, bundles: &[&str]) {
-        let mut text = format!(
-            "observability = {{ metrics = \"127.0.0.1:0\", health = \"127.0.0.1:0\" }}\n\
+        let mut text = "observability = { metrics = \"127.0.0.1:0\", health = \"127.0.0.1:0\" }\n\
              [engine]\nstate_dir = \"state\"\nlog.format = \"json\"\n"
-        );
+            .to_owned();
         if !settings.is_empty() {
             text += &format!("{settings}\n");
         }

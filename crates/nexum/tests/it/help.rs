@@ -4,7 +4,7 @@ use std::{env, fs, path::Path};
 
 use crate::folder::{Folder, stdout};
 
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 26] = [
     &[],
     &["run"],
     &["config"],
@@ -15,6 +15,7 @@ const COMMANDS: [&[&str]; 24] = [
     &["module", "unload"],
     &["module", "restart"],
     &["module", "upgrade"],
+    &["module", "logs"],
     &["module", "dead-letters"],
     &["module", "dead-letters", "list"],
     &["module", "dead-letters", "show"],
@@ -27,6 +28,7 @@ const COMMANDS: [&[&str]; 24] = [
     &["state", "restore"],
     &["state", "purge"],
     &["health"],
+    &["log-level"],
     &["completions"],
     &["man"],
 ];

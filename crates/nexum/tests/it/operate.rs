@@ -403,3 +403,52 @@ fn completions_and_manual_pages_are_made() {
     assert!(page.contains("init"), "{page}");
     assert!(folder.path("man/nexum.1").exists());
 }
+
+#[test]
+fn a_modules_log_is_followed_and_the_levels_are_changed() {
+    let node = Node::at(2);
+    let folder = Folder::following(&node.ws(), &["stdout", "tally"]);
+    let engine = folder.run();
+    until(&folder, "both are at block 2", |modules| {
+        modules.len() == 2 && modules.iter().all(|module| is_at(module, 2))
+    });
+    let shown = done(&folder, &["module", "logs", "stdout", "-n", "500"]);
+    assert!(shown.contains("event=31337-2-"), "{shown}");
+    assert!(
+        shown.contains("chain=31337") && shown.contains("block=2"),
+        "{shown}"
+    );
+    assert!(!shown.contains("tally"), "{shown}");
+    let lines = done(&folder, &["module", "logs", "stdout", "--json", "-n", "1"]);
+    let line: Value = serde_json::from_str(&lines).unwrap();
+    assert_eq!(line["module"], "stdout");
+
+    // Who follows gets what comes, until the engine ends.
+    let mut command = folder.command(&["module", "logs", "-f", "-n", "0"]);
+    let following = crate::engine::Engine::start({
+        command.env_remove("RUST_LOG");
+        command
+    });
+    eventually("the line has come", || {
+        node.chain().mine(1);
+        following.has_line("event=31337-").then_some(())
+    });
+    assert_eq!(done(&folder, &["log-level"]), "info\n");
+    let wrong = folder.nexum(&["log-level", "loud"]);
+    fails(&wrong, 6, &["there is no level", "the levels are"]);
+    let set = done(&folder, &["log-level", "warn,nexum::module=error"]);
+    assert_eq!(set, "warn,nexum::module=error\n");
+    assert_eq!(
+        json_of(&folder, &["log-level"]),
+        json!({ "levels": "warn,nexum::module=error" })
+    );
+    let before = done(&folder, &["module", "logs", "-n", "1"]);
+    node.chain().mine(1);
+    let head = node.chain().head().number;
+    until(&folder, "it is at the head", |modules| {
+        is_at(&modules[0], head)
+    });
+    assert_eq!(done(&folder, &["module", "logs", "-n", "1"]), before);
+    assert_eq!(engine.stop().code, Some(0));
+    assert_eq!(following.wait().code, Some(0));
+}
