@@ -14,6 +14,7 @@ mod kill;
 mod node;
 mod operate;
 mod probes;
+mod quickstart;
 mod refusals;
 mod resync;
 mod secrets;
