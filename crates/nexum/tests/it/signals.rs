@@ -1,11 +1,17 @@
 //! SIGINT and SIGTERM: an ordered end, within its time, and a way out of it.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
 use nexum_testkit::wasm;
 use rustix::process::Signal;
 
-use crate::{folder::Folder, node::Node};
+use crate::{
+    folder::{Folder, component, manifest},
+    node::Node,
+};
 
 /// A module whose call takes `millis`, under way for block 1 of a chain that ends there.
 fn folder(node: &Node, millis: u64, grace: &str) -> Folder {
@@ -109,6 +115,38 @@ fn a_signal_while_a_component_is_compiled_ends_it() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.log.contains("stopped before any module ran"));
     assert!(!folder.path("state").exists());
+}
+
+/// The same for a module that is loaded while others run.
+#[test]
+fn a_signal_while_a_further_component_is_compiled_ends_it() {
+    let node = Node::at(1);
+    let folder = Folder::following(&node.ws(), &["counter"]);
+    let hostile = wasm::component(&wasm::module(&[wasm::nested_loops(30_000)]));
+    folder.bundle("hostile", &manifest("hostile"), &component("counter"));
+    folder.write("hostile/module.wasm", hostile);
+    let engine = folder.run();
+    engine.wait_for_line("engine is running");
+    let mut load = folder.command(&["module", "load", "hostile"]);
+    let mut load = load
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    engine.wait_for_line("the component takes long to compile");
+    // Meanwhile the other goes on.
+    node.chain().mine(4);
+    crate::engine::eventually("block 5 is committed", || {
+        (folder.committed("counter")? == 5).then_some(())
+    });
+
+    let ended = engine.stop();
+
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.log.contains("engine has stopped"), "{ended:?}");
+    assert_eq!(folder.state("counter").cursor(), Some(5));
+    let answered = crate::engine::eventually("the load is answered", || load.try_wait().unwrap());
+    assert_ne!(answered.code(), Some(0));
 }
 
 #[test]
