@@ -43,6 +43,16 @@ pub(crate) enum Command {
     ///
     /// Exits with 1 where a module is dead or stands still.
     Health(AskArgs),
+    /// Watch the running engine's modules and chains, live, in the terminal.
+    ///
+    /// `q`, Esc or Ctrl-C ends it; the arrow keys move the list of modules.
+    Top {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The state directory, instead of the one that the engine's file names.
+        #[arg(long, value_name = "DIR", conflicts_with = "path")]
+        state_dir: Option<PathBuf>,
+    },
     /// Show or change how much the running engine logs, until it ends.
     LogLevel(LogLevelArgs),
     /// Print what a shell needs to complete the commands of `nexum`.

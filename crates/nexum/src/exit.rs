@@ -209,6 +209,19 @@ impl Failure {
         }
     }
 
+    /// What is wrong, in one line.
+    pub(crate) fn summary(&self) -> String {
+        match self {
+            Self::Refused(errors) => errors.to_string(),
+            Self::Denied(fault) => fault.message.clone(),
+            Self::AlreadyTold(_) => String::new(),
+            Self::Plain(_, plain) => match &plain.what {
+                Some(what) => format!("{what}: {}", plain.error),
+                None => plain.error.to_string(),
+            },
+        }
+    }
+
     /// Prints it on standard error.
     pub(crate) fn report(self) {
         match self {

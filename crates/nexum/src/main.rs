@@ -17,6 +17,7 @@ mod place;
 mod resync;
 mod run;
 mod table;
+mod top;
 
 use std::process::ExitCode;
 
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         Command::Config(ConfigCommand::Check { config, json }) => check::check(config, *json),
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { folder } => pages::manual(folder),
+        Command::Top { config, state_dir } => asked(false, top::top(config, state_dir.as_deref())),
         Command::LogLevel(args) => asked(args.at.json, logs::level(args)),
         Command::Health(args) => asked(args.at.json, modules::health(args)),
         Command::Module(command) => module(command),

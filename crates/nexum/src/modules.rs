@@ -199,7 +199,8 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn bytes(count: u64) -> String {
+/// A size for people.
+pub(crate) fn bytes(count: u64) -> String {
     match count {
         0..1024 => format!("{count} B"),
         1024..1_048_576 => format!("{} KiB", count / 1024),

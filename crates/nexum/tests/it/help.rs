@@ -4,7 +4,7 @@ use std::{env, fs, path::Path};
 
 use crate::folder::{Folder, stdout};
 
-const COMMANDS: [&[&str]; 26] = [
+const COMMANDS: [&[&str]; 27] = [
     &[],
     &["run"],
     &["config"],
@@ -28,6 +28,7 @@ const COMMANDS: [&[&str]; 26] = [
     &["state", "restore"],
     &["state", "purge"],
     &["health"],
+    &["top"],
     &["log-level"],
     &["completions"],
     &["man"],

@@ -452,3 +452,45 @@ fn a_modules_log_is_followed_and_the_levels_are_changed() {
     assert_eq!(engine.stop().code, Some(0));
     assert_eq!(following.wait().code, Some(0));
 }
+
+#[test]
+fn the_live_view_needs_a_terminal_and_leaves_it_as_it_was() {
+    let node = Node::at(2);
+    let folder = Folder::following(&node.ws(), &["tally"]);
+    fails(
+        &folder.nexum(&["top"]),
+        2,
+        &["needs a terminal", "nexum health --json"],
+    );
+    let engine = folder.run();
+    until(&folder, "it is at block 2", |modules| {
+        !modules.is_empty() && is_at(&modules[0], 2)
+    });
+    // A terminal of a size, in which it is ended by its key once the module was seen.
+    let view = format!(
+        "stty rows 30 cols 150; exec {} top",
+        env!("CARGO_BIN_EXE_nexum")
+    );
+    let mut command = std::process::Command::new("script");
+    command
+        .args(["-qefc", &view, "/dev/null"])
+        .current_dir(folder.path(""))
+        .env("TERM", "xterm-256color")
+        .stdin(std::process::Stdio::piped())
+        .stdout(fs::File::create(folder.path("screen")).unwrap());
+    let mut child = command.spawn().unwrap();
+    let screen = || fs::read_to_string(folder.path("screen")).unwrap_or_default();
+    eventually("the module is shown", || {
+        screen().contains("tally").then_some(())
+    });
+    std::io::Write::write_all(child.stdin.as_mut().unwrap(), b"q").unwrap();
+    assert!(child.wait().unwrap().success());
+    let screen = screen();
+    // The other screen is left, and the cursor shown again.
+    assert!(
+        screen.contains("\u{1b}[?1049h") && screen.contains("\u{1b}[?1049l"),
+        "{screen:?}"
+    );
+    assert!(screen.contains("\u{1b}[?25h"), "{screen:?}");
+    assert_eq!(engine.stop().code, Some(0));
+}
