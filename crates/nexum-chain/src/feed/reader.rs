@@ -51,9 +51,9 @@ pub struct FeedReader {
     next: Option<BlockNumber>,
     place: Place,
     trail: Trail,
-    /// True while a node has said that the trail's last block is canonical, further back than
-    /// reorgs are followed. What was taken from the ring has to be asked about once the ring has
-    /// gone on without this reader: the ring may have started over on another branch.
+    /// True while a node has said that the trail's last block is canonical, when that was further
+    /// back than reorgs are followed. What was taken from the ring has to be asked about once the
+    /// ring has gone on without this reader: the ring may have started over on another branch.
     is_verified: bool,
     /// True once the reader has been within the window: what it lacks after that is a lag.
     has_caught_up: bool,

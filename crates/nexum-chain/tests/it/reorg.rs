@@ -3,11 +3,11 @@
 
 use nexum_chain::{FeedItem, FeedReader};
 use nexum_testkit::{RpcServer, ScriptedChain};
-use nexum_types::BlockRef;
+use nexum_types::{BlockRef, LogFilter};
 
 use crate::support::{
-    BOTH, Rig, Via, after, assert_is, at, block_ref, blocks, next, read_to_head, server, settings,
-    taken_back, until, within,
+    BOTH, Rig, Via, after, assert_is, at, block_ref, blocks, logs, next, read_to_head, server,
+    settings, taken_back, until, within,
 };
 
 /// The canonical blocks of these numbers, newest first.
@@ -127,6 +127,31 @@ async fn beyond_the_window_the_reader_stands_still_and_says_so() {
         read_to_head(&mut other, server.chain(), 15).await;
         drop(reader);
         until(|| rig.feed.status().beyond_window == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_node_called_canonical_within_the_window_is_asked_about_again_behind_it() {
+    for via in BOTH {
+        let server = server(6).await;
+        let chain = server.chain();
+        let mut delivered = newest_first(chain, 1, 6);
+        let gone = delivered.clone();
+        delivered.reverse();
+        chain.reorg(4).unwrap();
+        let mut settings = settings(&[via.url(&server)]);
+        settings.reorg_window = 8;
+        let rig = Rig::with(settings);
+        let mut reader = rig.feed.reader(
+            after(delivered[5], &delivered),
+            logs([LogFilter::default()]),
+        );
+        // A node has said that block 2 is canonical, which it is as yet.
+        taken_back(&mut reader, &gone[..1]).await;
+        chain.reorg(6).unwrap();
+        chain.mine(100);
+        rig.head_is(&chain.head()).await;
+        taken_back(&mut reader, &gone[1..]).await;
     }
 }
 

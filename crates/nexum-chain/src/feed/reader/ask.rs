@@ -37,7 +37,8 @@ pub(super) enum Question {
 
 /// The answer to a [`Question`].
 pub(super) enum Answered {
-    Fork(Result<Fork, Failure>),
+    /// With the head's number when it was asked.
+    Fork(Result<Fork, Failure>, Option<BlockNumber>),
     Ring(Result<(), Failure>),
     Segment(Result<Arc<Segment>, Failure>),
     Run(Result<Arc<Run>, Failure>),
@@ -50,9 +51,11 @@ impl FeedReader {
         match question {
             Question::Fork => {
                 let trail = self.trail.clone();
+                let head = shared.ring().tip().map(|tip| tip.number);
                 Box::pin(async move {
                     pause(delay).await;
-                    Answered::Fork(fork::find(&shared.source, &trail, shared.window).await)
+                    let found = fork::find(&shared.source, &trail, shared.window).await;
+                    Answered::Fork(found, head)
                 })
             }
             Question::Ring(number) => Box::pin(async move {
@@ -98,26 +101,29 @@ impl FeedReader {
 
     pub(super) fn take(&mut self, answered: Answered) {
         match answered {
-            Answered::Fork(Ok(fork)) => self.take_fork(fork),
+            Answered::Fork(Ok(fork), head) => self.take_fork(fork, head),
             Answered::Segment(Ok(segment)) => self.segment = Some(segment),
             Answered::Run(Ok(run)) => self.run = Some(run),
             Answered::Ring(Ok(())) => {}
-            Answered::Fork(Err(failure))
+            Answered::Fork(Err(failure), _)
             | Answered::Ring(Err(failure))
             | Answered::Segment(Err(failure))
             | Answered::Run(Err(failure)) => self.note_retry(&failure),
         }
     }
 
-    pub(super) fn take_fork(&mut self, fork: Fork) {
+    fn take_fork(&mut self, fork: Fork, head: Option<BlockNumber>) {
         let (Some(last), Some(oldest)) = (self.trail.last(), self.trail.oldest()) else {
             return;
         };
+        // What is within the window when a node calls it canonical may leave the chain all the same.
+        let window = self.shared.window;
+        let stays = |block: BlockNumber| head.is_some_and(|head| block.0 + window <= head.0);
         match fork {
-            Fork::After(block) if block == last => self.is_verified = true,
+            Fork::After(block) if block == last => self.is_verified = stays(block.number),
             Fork::After(block) => {
                 self.go_back(Some(block), block.number.next());
-                self.is_verified = true;
+                self.is_verified = stays(block.number);
             }
             Fork::Older(block) if last.number.0 - block.number.0 <= self.shared.window => {
                 self.go_back(None, block.number.next());
