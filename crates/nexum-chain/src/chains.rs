@@ -12,7 +12,7 @@ use nexum_types::ChainId;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    ChainError, ChainStats, Feed, FeedStatus, WrongChainId, WrongChainIds,
+    ChainError, ChainStats, Feed, WrongChainId, WrongChainIds,
     failure::Failure,
     feed,
     provider::{Node, Provider},
@@ -112,14 +112,6 @@ impl Chains {
         let feed = feed::start(Arc::clone(provider), settings, &stop);
         *running = Some((feed.clone(), stop));
         Ok(feed)
-    }
-
-    /// How the feed of a chain is; none where nobody has asked for it yet.
-    #[must_use]
-    pub fn feed_status(&self, chain: ChainId) -> Option<FeedStatus> {
-        let feed = &self.0.get(&chain)?.feed;
-        let running = feed.lock().unwrap_or_else(PoisonError::into_inner);
-        running.as_ref().map(|(feed, _)| feed.status())
     }
 
     /// The feeds that have been started, in the order of the chains' ids.

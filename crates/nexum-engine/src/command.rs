@@ -3,7 +3,7 @@
 
 use nexum_host::Loaded;
 use nexum_manifest::{Durability, Restart};
-use nexum_store::{DeadLetter, History, LetterChange, Step};
+use nexum_store::{DeadLetter, LetterChange};
 use nexum_types::{BlockNumber, ChainId, Config, Cursor, Source, WriteSet};
 use tokio::sync::oneshot;
 
@@ -55,18 +55,9 @@ impl LetterOrder {
     pub(crate) fn changes(&self, letters: &[(u64, DeadLetter)]) -> Vec<LetterChange> {
         let chosen = |id: &u64| self.ids.is_empty() || self.ids.contains(id);
         let chosen = letters.iter().filter(|(id, _)| chosen(id));
-        let change = |(id, letter): &(u64, DeadLetter)| {
-            if self.retry {
-                let marked = DeadLetter {
-                    retry: true,
-                    ..letter.clone()
-                };
-                LetterChange::Replace(*id, marked)
-            } else {
-                LetterChange::Remove(*id)
-            }
-        };
-        chosen.map(change).collect()
+        chosen
+            .map(|(id, letter)| LetterChange::ordered(*id, letter, self.retry))
+            .collect()
     }
 }
 
@@ -237,18 +228,7 @@ impl Worker {
     ) -> Result<Vec<(Source, Cursor)>, Failure> {
         held.set_aside();
         let store = self.store(held).await?;
-        let of_chain = |(Source::Chain(id, _), _): &(Source, Cursor)| *id == chain;
-        let before: Vec<_> = store.cursors().into_iter().filter(of_chain).collect();
-        for (source, _) in &before {
-            store.note(Step {
-                source: *source,
-                cursor: Cursor::Before(at),
-                history: History::Forget {
-                    from: BlockNumber(0),
-                },
-            });
-        }
-        blocking(move || store.flush()).await?;
+        let before = blocking(move || store.resync(chain, at)).await?;
         self.failing = Failing::default();
         self.status.goes_on();
         tracing::warn!(module = %self.name, %chain, at = %at, "the module goes on with the chain from this block, as asked");

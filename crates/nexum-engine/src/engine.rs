@@ -15,7 +15,7 @@ use crate::{
     lifecycle::Backoff,
     load::{self, Loader},
     logbook::LogBook,
-    modules::{Core, Modules, Origin},
+    modules::{Core, End, Modules, Origin},
     observe::{Addresses, HealthReport, Listeners, Roster, Server},
     operate::Operator,
     remembered::{RememberError, Remembered},
@@ -227,22 +227,10 @@ impl Engine {
         let (mut cut_off, mut unsaved, mut modules) = (Vec::new(), Vec::new(), Vec::new());
         for mut handle in self.core().modules.take() {
             let name = handle.status.read().name;
-            let ended = match tokio::time::timeout_at(deadline, &mut handle.task).await {
-                Ok(ended) => ended,
-                Err(_) => {
-                    handle.task.abort();
-                    // A busy guest yields at the next tick; its state is free once the task is
-                    // gone.
-                    (&mut handle.task).await
-                }
-            };
-            match ended {
-                Ok(Ok(())) => {}
-                Ok(Err(why)) => unsaved.push((name, why)),
-                Err(error) if error.is_panic() => {
-                    unsaved.push((name, "its worker panicked".to_owned()));
-                }
-                Err(_) => cut_off.push(name),
+            match handle.end(deadline).await {
+                End::InOrder => {}
+                End::Unsaved(why) => unsaved.push((name, why)),
+                End::CutOff => cut_off.push(name),
             }
             modules.push(handle.status.read());
         }

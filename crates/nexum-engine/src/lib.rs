@@ -6,6 +6,7 @@
 mod admin;
 mod code_cache;
 mod command;
+mod connections;
 mod delivery;
 mod difference;
 mod engine;

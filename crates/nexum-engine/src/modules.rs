@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use nexum_chain::{ChainError, Chains};
+use nexum_chain::{ChainError, Chains, Feed};
 use nexum_host::{Host, Loaded};
 use nexum_manifest::{Bundle, EngineFile, ModuleManifest, Sha256, Withheld};
 use nexum_store::{ModuleStore, StateDir};
@@ -86,7 +86,36 @@ pub(crate) struct Handle {
     pub(crate) store: Open,
 }
 
+/// How a worker came to its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// In order.
+    InOrder,
+    /// What it had pending is not on disk, and why.
+    Unsaved(String),
+    /// Its call in flight did not end in time.
+    CutOff,
+}
+
 impl Handle {
+    /// Waits for the end of a worker that was asked to end, and cuts it off at the deadline.
+    pub(crate) async fn end(&mut self, deadline: tokio::time::Instant) -> End {
+        let ended = match tokio::time::timeout_at(deadline, &mut self.task).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                self.task.abort();
+                // A busy guest yields at the next tick; its state is free once the task is gone.
+                (&mut self.task).await
+            }
+        };
+        match ended {
+            Ok(Ok(())) => End::InOrder,
+            Ok(Err(why)) => End::Unsaved(why),
+            Err(error) if error.is_panic() => End::Unsaved("its worker panicked".to_owned()),
+            Err(_) => End::CutOff,
+        }
+    }
+
     fn report(&self) -> ModuleReport {
         let version = self.bundle.manifest.version.clone();
         let state_bytes = self.store.get().map(|store| store.used_bytes());
@@ -212,9 +241,10 @@ impl Core {
     }
 
     fn chain_reports(&self) -> Vec<ChainReport> {
+        let feeds: BTreeMap<_, _> = self.chains.feeds().into_iter().collect();
         let stats = self.chains.stats().into_iter();
         let reports = stats.map(|stats| {
-            let feed = self.chains.feed_status(stats.chain);
+            let feed = feeds.get(&stats.chain).map(Feed::status);
             let endpoints = stats.endpoints.into_iter().map(|node| EndpointReport {
                 endpoint: node.endpoint,
                 state: node.state.as_str().to_owned(),

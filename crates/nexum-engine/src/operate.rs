@@ -21,7 +21,7 @@ use crate::{
     difference::{self, Widening},
     engine::store_options,
     load::{self, Loader},
-    modules::{Core, Handle, Origin, tell_grants},
+    modules::{Core, End, Handle, Origin, tell_grants},
     remembered::{self, BundlesError, Remembered},
     status::ModuleStatus,
 };
@@ -301,30 +301,26 @@ impl Core {
 
     async fn unload(&self, name: &ModuleName) -> Result<Unloaded, OperateError> {
         let _turn = self.turn(name)?;
+        let origin = self.of(name, |handle| handle.origin)?;
+        if origin == Origin::Loaded {
+            let (remembered, name) = (self.remembered(), name.clone());
+            // It is to be gone after a crash, too, so this comes first; where it fails, the module
+            // goes on as it was.
+            blocking(move || remembered.forget(&name).map_err(failed)).await?;
+        }
         let removed = self.modules.by_name().remove(name);
         let mut handle = removed.ok_or_else(|| self.no_such(name))?;
-        if handle.origin == Origin::Loaded {
-            let (remembered, name) = (self.remembered(), name.clone());
-            // It is to be gone after a crash, too, so this comes first.
-            blocking(move || remembered.forget_all_of(&name).map_err(failed)).await?;
-        }
         handle.stop.cancel();
         let grace = self.file.config().shutdown_grace;
-        let ended = match tokio::time::timeout(grace, &mut handle.task).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                handle.task.abort();
-                (&mut handle.task).await
-            }
-        };
+        let ended = handle.end(tokio::time::Instant::now() + grace).await;
         tracing::info!(module = %name, "module is unloaded");
         match ended {
-            Ok(Err(why)) => Err(OperateError::Failed(format!(
+            End::Unsaved(why) => Err(OperateError::Failed(format!(
                 "module {name} is unloaded, but what it had pending is not on disk: {why}"
             ))),
             ended => Ok(Unloaded {
-                comes_back: handle.origin == Origin::Configured,
-                cut_off: ended.is_err(),
+                comes_back: origin == Origin::Configured,
+                cut_off: ended == End::CutOff,
             }),
         }
     }

@@ -61,8 +61,7 @@ impl Worker {
         id: u64,
     ) -> Result<Happened, Failure> {
         let store = module.store.clone();
-        let all = blocking(move || store.letters()).await?;
-        let Some((_, letter)) = all.into_iter().find(|(number, _)| *number == id) else {
+        let Some(letter) = blocking(move || store.letter(id)).await? else {
             return Ok(Happened::Delivered);
         };
         let report = self.call(module, &letter.event).await;

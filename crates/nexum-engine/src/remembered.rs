@@ -121,17 +121,7 @@ impl Remembered {
         make_dir(&folder)?;
         for (part, most) in PARTS {
             let (from, to) = (bundle.join(part), folder.join(part));
-            let bytes = read_bounded(&from, most)?;
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&to)
-                .map_err(io_error("make", &to))?;
-            file.write_all(&bytes)
-                .and_then(|()| file.sync_all())
-                .map_err(io_error("write", &to))?;
+            write(&to, &read_bounded(&from, most)?)?;
         }
         sync_dir(&folder)?;
         Ok(relative)
@@ -155,35 +145,24 @@ impl Remembered {
         entry: Table,
     ) -> Result<Option<PathBuf>, RememberError> {
         let mut entries = self.entries()?;
-        let before = entries
-            .iter()
-            .position(|it| name_of(it).as_ref() == Some(name));
-        let before = before.map(|index| entries.remove(index));
+        let before = take(&mut entries, name);
         entries.push(entry);
         self.write(entries)?;
         Ok(before.as_ref().and_then(path_of))
     }
 
-    /// The module is not to run any more. Answers whether it was, and the folder of its bundle.
-    pub fn forget(&self, name: &ModuleName) -> Result<Option<PathBuf>, RememberError> {
+    /// The module is not to run any more, and the copy of its bundle goes. Answers whether it was
+    /// to run.
+    pub fn forget(&self, name: &ModuleName) -> Result<bool, RememberError> {
         let mut entries = self.entries()?;
-        let found = entries
-            .iter()
-            .position(|it| name_of(it).as_ref() == Some(name));
-        let Some(entry) = found.map(|index| entries.remove(index)) else {
-            return Ok(None);
+        let Some(entry) = take(&mut entries, name) else {
+            return Ok(false);
         };
         self.write(entries)?;
-        Ok(Some(path_of(&entry).unwrap_or_default()))
-    }
-
-    /// The same, and the copy of its bundle goes too. Answers whether it was to run.
-    pub fn forget_all_of(&self, name: &ModuleName) -> Result<bool, RememberError> {
-        let forgotten = self.forget(name)?;
-        if let Some(copy) = &forgotten {
-            self.remove_copy(copy);
+        if let Some(copy) = path_of(&entry) {
+            self.remove_copy(&copy);
         }
-        Ok(forgotten.is_some())
+        Ok(true)
     }
 
     /// What the operator laid over the manifest of a module, when it was loaded.
@@ -217,18 +196,8 @@ impl Remembered {
 
     fn write(&self, entries: Vec<Table>) -> Result<(), RememberError> {
         let path = self.file();
-        let text = as_text(entries);
         let unnamed = path.with_extension("toml.new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&unnamed)
-            .map_err(io_error("make", &unnamed))?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(io_error("write", &unnamed))?;
+        write(&unnamed, as_text(entries).as_bytes())?;
         fs::rename(&unnamed, &path).map_err(io_error("write", &path))?;
         sync_dir(&self.state_dir)
     }
@@ -251,6 +220,14 @@ pub(crate) fn as_text(entries: Vec<Table>) -> String {
     let entries = entries.into_iter().map(Value::Table).collect();
     let table = Table::from_iter([("modules".to_owned(), Value::Array(entries))]);
     table.to_string()
+}
+
+/// Takes the entry of a module out.
+fn take(entries: &mut Vec<Table>, name: &ModuleName) -> Option<Table> {
+    let found = entries
+        .iter()
+        .position(|entry| name_of(entry).as_ref() == Some(name));
+    found.map(|index| entries.remove(index))
 }
 
 fn name_of(entry: &Table) -> Option<ModuleName> {
@@ -287,6 +264,20 @@ fn read_bounded(path: &Path, most: u64) -> Result<Vec<u8>, RememberError> {
         return Err(RememberError::TooLarge { path, most });
     }
     Ok(bytes)
+}
+
+/// Makes a file, or makes it anew, that only its owner can read. It is on the disk then.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), RememberError> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(io_error("make", path))?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(io_error("write", path))
 }
 
 fn make_dir(path: &Path) -> Result<(), RememberError> {

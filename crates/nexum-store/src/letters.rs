@@ -56,6 +56,18 @@ pub enum LetterChange {
     Remove(u64),
 }
 
+impl LetterChange {
+    /// What an operator's order makes of a dead letter: it is given once more, or it is gone.
+    #[must_use]
+    pub fn ordered(id: u64, letter: &DeadLetter, retry: bool) -> Self {
+        if !retry {
+            return Self::Remove(id);
+        }
+        let letter = letter.clone();
+        Self::Replace(id, DeadLetter { retry, ..letter })
+    }
+}
+
 /// The dead letters that there are: their numbers and sizes, and the next number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Shelf {
@@ -158,6 +170,16 @@ pub(crate) fn read_all(db: &Database) -> Result<Vec<(u64, DeadLetter)>, Fault> {
             Ok((id.value(), decode(letter.value())?))
         })
         .collect()
+}
+
+/// One dead letter.
+pub(crate) fn read(db: &Database, id: u64) -> Result<Option<DeadLetter>, Fault> {
+    let transaction = db.begin_read()?;
+    let Some(letters) = table(&transaction)? else {
+        return Ok(None);
+    };
+    let letter = letters.get(id)?;
+    letter.map(|letter| decode(letter.value())).transpose()
 }
 
 fn table(

@@ -15,7 +15,8 @@ use std::{
 
 use nexum_manifest::Durability;
 use nexum_types::{
-    BlockNumber, BlockRef, Cursor, Delivered, Snapshot, Source, StateBackend, StateError, WriteSet,
+    BlockNumber, BlockRef, ChainId, Cursor, Delivered, Snapshot, Source, StateBackend, StateError,
+    WriteSet,
 };
 use redb::{Builder, Database, StorageBackend, backends::FileBackend};
 
@@ -24,7 +25,7 @@ use crate::{
     dir::DirLock,
     error::guarded,
     format::{self, Changes, Head},
-    history::{Pending, Row, Step},
+    history::{History, Pending, Row, Step},
     letters::{self, DeadLetter, LetterChange, Shelf},
     snapshot::TableSnapshot,
     staging::Staging,
@@ -233,6 +234,34 @@ impl ModuleStore {
     pub fn letters(&self) -> Result<Vec<(u64, DeadLetter)>, StoreError> {
         self.check_running()?;
         guarded(&self.0.path, || letters::read_all(&self.0.db))
+    }
+
+    /// The dead letter of that number. Reads from the disk.
+    pub fn letter(&self, id: u64) -> Result<Option<DeadLetter>, StoreError> {
+        self.check_running()?;
+        guarded(&self.0.path, || letters::read(&self.0.db, id))
+    }
+
+    /// Puts the cursors of a chain, at every depth, before a block, and forgets what was delivered
+    /// of it, in one transaction that is on the disk when this returns. Answers where they were.
+    pub fn resync(
+        &self,
+        chain: ChainId,
+        at: BlockNumber,
+    ) -> Result<Vec<(Source, Cursor)>, StoreError> {
+        let of_chain = |(Source::Chain(id, _), _): &(Source, Cursor)| *id == chain;
+        let before: Vec<_> = self.cursors().into_iter().filter(of_chain).collect();
+        for (source, _) in &before {
+            self.note(Step {
+                source: *source,
+                cursor: Cursor::Before(at),
+                history: History::Forget {
+                    from: BlockNumber(0),
+                },
+            });
+        }
+        self.flush()?;
+        Ok(before)
     }
 
     /// Writes what is committed into a new file at `path`.

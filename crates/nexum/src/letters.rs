@@ -103,13 +103,10 @@ fn change(
         return Err(unknown(name, *id));
     }
     let chosen = letters
-        .into_iter()
+        .iter()
         .filter(|(id, _)| chosen.all || chosen.ids.contains(id));
     let changes: Vec<_> = chosen
-        .map(|(id, letter)| match retry {
-            true => LetterChange::Replace(id, DeadLetter { retry, ..letter }),
-            false => LetterChange::Remove(id),
-        })
+        .map(|(id, letter)| LetterChange::ordered(*id, letter, retry))
         .collect();
     let store = StateDir::open(dir)?.open_module(name, StoreOptions::default())?;
     store.commit_letters(&WriteSet::default(), None, &changes)?;

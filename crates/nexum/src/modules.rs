@@ -56,7 +56,7 @@ pub(crate) async fn unload(args: &NameArgs) -> Result<(), Failure> {
 fn forget(at: &Where, dir: &Path, name: &ModuleName) -> Result<(), Failure> {
     let remembered = Remembered::of(dir);
     let failed = |error| Failure::other("what was loaded could not be changed", error);
-    if !remembered.forget_all_of(name).map_err(failed)? {
+    if !remembered.forget(name).map_err(failed)? {
         let names = remembered.names().map_err(failed)?;
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         let help = match names.as_slice() {

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, path::Path};
 
 use nexum_engine::wire;
-use nexum_store::{History, StateDir, Step, StoreOptions};
+use nexum_store::{StateDir, StoreOptions};
 use nexum_types::{BlockNumber, Cursor, Source};
 use serde::Serialize;
 
@@ -112,18 +112,7 @@ fn offline(dir: &Path, args: &ResyncArgs) -> Result<(String, Before), Failure> {
     if args.yes {
         let dir = StateDir::open(dir)?;
         let store = dir.open_module(&args.module, StoreOptions::default())?;
-        for (source, _) in &before {
-            let step = Step {
-                source: *source,
-                cursor: Cursor::Before(BlockNumber(args.block)),
-                history: History::Forget {
-                    from: BlockNumber(0),
-                },
-            };
-            store.note(step);
-        }
-        // One transaction for all of them.
-        store.flush()?;
+        store.resync(args.chain, BlockNumber(args.block))?;
     }
     let before = before
         .iter()

@@ -171,15 +171,15 @@ async fn letter(
             "the number of a dead letter is an integer from 0",
         )
     })?;
-    let letters = there(&core)?.dead_letters(&name).await?;
-    let found = letters.iter().find(|(number, _)| *number == id);
-    let found = found.ok_or_else(|| {
+    let engine = there(&core)?;
+    let found = engine.read(&name, move |store| store.letter(id)).await?;
+    let letter = found.ok_or_else(|| {
         Fault::new(
             FaultKind::NotFound,
             format!("module {name} has no dead letter {id}"),
         )
     })?;
-    Ok(Json(wire::LetterReport::new(id, &found.1, true)))
+    Ok(Json(wire::LetterReport::new(id, &letter, true)))
 }
 
 async fn retry(

@@ -11,15 +11,12 @@ use std::{
 use axum::Router;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{
-    net::{UnixListener, UnixStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::routes;
-use crate::{modules::Core, wire};
+use crate::{connections, modules::Core, wire};
 
 /// Connections at the same time.
 const MAX_CONNECTIONS: usize = 32;
@@ -27,8 +24,6 @@ const MAX_CONNECTIONS: usize = 32;
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// How long a client may take to send the head of a request, and how long a connection may idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// The pause after a connection that could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the admin API is not served.
 #[derive(Debug, thiserror::Error)]
@@ -73,10 +68,11 @@ impl AdminSocket {
             core: Arc::downgrade(core),
             stop: stop.clone(),
         });
-        tokio::spawn(
-            stop.clone()
-                .run_until_cancelled_owned(accept(listener, router)),
-        );
+        tokio::spawn(stop.clone().run_until_cancelled_owned(connections::take(
+            listener,
+            MAX_CONNECTIONS,
+            move |stream| answer(stream, router.clone()),
+        )));
         AdminServer { path, stop }
     }
 }
@@ -108,25 +104,7 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn accept(listener: UnixListener, router: Router) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // Without a place it is closed at once.
-                if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-                    tokio::spawn(answer(stream, router.clone(), place));
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%error, "an admin connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-async fn answer(stream: UnixStream, router: Router, _place: OwnedSemaphorePermit) {
+async fn answer(stream: UnixStream, router: Router) {
     let service = service_fn(move |request: Request<Incoming>| router.clone().oneshot(request));
     let ended = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -22,13 +22,14 @@ use nexum_manifest::{EngineFile, ManifestErrors, Place, Problem};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
-    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
-    time::{sleep, timeout},
+    sync::oneshot,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::{guard, metrics, patience::Patient, probes, roster::Roster};
+use crate::connections;
 
 /// Connections of one server at the same time.
 const MAX_CONNECTIONS: usize = 64;
@@ -40,9 +41,6 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const WRITE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long one request and its answer may take, unless it is [a stream](Unhurried).
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
-/// The pause after a connection that could not be accepted: most often there are no file
-/// descriptors left, and the next attempt would fail as well.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where the engine tells how it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +151,11 @@ impl Listeners {
             async move {
                 for (listener, router) in servers {
                     match TcpListener::from_std(listener) {
-                        Ok(listener) => drop(tokio::spawn(accept(listener, router))),
+                        Ok(listener) => drop(tokio::spawn(connections::take(
+                            listener,
+                            MAX_CONNECTIONS,
+                            move |stream| answer(stream, router.clone()),
+                        ))),
                         Err(error) => {
                             tracing::error!(%error, "metrics or health cannot be served");
                         }
@@ -231,27 +233,8 @@ fn refused(key: &str, address: SocketAddr, place: &Place, error: &io::Error) -> 
     .with_help(help)
 }
 
-/// Takes connections for ever.
-async fn accept(listener: TcpListener, router: Router) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                // Without a place it is closed at once: whoever waits would wait for a stranger.
-                if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-                    tokio::spawn(answer(stream, router.clone(), place));
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%error, "a connection could not be accepted");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
 /// One connection: one request and its answer.
-async fn answer(stream: TcpStream, router: Router, _place: OwnedSemaphorePermit) {
+async fn answer(stream: TcpStream, router: Router) {
     let unhurried = Unhurried::default();
     let service = service_fn({
         let unhurried = unhurried.clone();
