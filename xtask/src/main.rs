@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod process;
+mod promtool;
 mod test;
 mod tools;
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::{
     Failure,
     process::{cargo, execute, root, target_dir},
-    tools,
+    promtool, tools,
 };
 
 #[derive(Debug, clap::Args)]
@@ -17,6 +17,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     tools::ensure_guest_target()?;
     let anvil = tools::ensure_anvil()?;
+    let promtool = promtool::ensure_promtool()?;
     if args.filter.is_none() {
         checks()?;
         execute(guests("test").args(["--package", "balance-watch", "--locked"]))?;
@@ -25,7 +26,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         cargo()
             .args(["test", "--workspace", "--locked", "--no-fail-fast", "--"])
             .args(args.filter.as_slice())
-            .env("NEXUM_ANVIL", anvil),
+            .env("NEXUM_ANVIL", anvil)
+            .env("NEXUM_PROMTOOL", promtool),
     )
 }
 

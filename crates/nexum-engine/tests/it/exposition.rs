@@ -118,6 +118,13 @@ impl Scraped {
             .filter_map(|(_, labels)| labels.get(label));
         values.map(String::as_str).collect()
     }
+
+    /// Every value of a label of one metric.
+    pub(crate) fn values_within(&self, metric: &str, label: &str) -> BTreeSet<&str> {
+        let these = self.samples.keys().filter(|(name, _)| name == metric);
+        let values = these.filter_map(|(_, labels)| labels.get(label));
+        values.map(String::as_str).collect()
+    }
 }
 
 fn sample(line: &str) -> (String, BTreeMap<String, String>, f64) {

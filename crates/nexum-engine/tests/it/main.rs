@@ -1,7 +1,8 @@
 //! The engine over real bundles on disk, real guests, real state files and real JSON-RPC servers.
 //!
 //! [`world`] sets the stage and runs the engine, [`evidence`] reads what a module has left behind,
-//! [`log`] what was logged, [`http`] asks the engine itself; every other module has one subject.
+//! [`log`] what was logged, [`http`] asks the engine itself, [`promql`] reads what others ask of it;
+//! every other module has one subject.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +16,7 @@ mod capabilities;
 mod code_cache;
 mod coverage;
 mod delivery;
+mod deploy;
 mod evidence;
 mod exposition;
 mod health;
@@ -29,6 +31,8 @@ mod metrics;
 mod model;
 mod operations;
 mod output;
+mod promql;
+mod promtool;
 mod push;
 mod refusals;
 mod reorgs;

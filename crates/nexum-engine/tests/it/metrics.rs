@@ -14,7 +14,7 @@ use crate::{
 const CHAIN_LABEL: (&str, &str) = ("chain", "31337");
 
 /// Scrapes until `found` answers.
-async fn until<T>(
+pub(crate) async fn until<T>(
     address: SocketAddr,
     what: &str,
     found: impl Fn(&Scraped) -> Option<T>,
@@ -46,7 +46,7 @@ fn the_reference_is_made_from_the_table() {
 }
 
 /// A row of the reference: name, kind and labels.
-fn rows() -> Vec<(String, String, BTreeSet<String>)> {
+pub(crate) fn rows() -> Vec<(String, String, BTreeSet<String>)> {
     let page = metrics_reference();
     let rows = page.lines().filter(|line| line.starts_with("| `nexum_"));
     let row = |line: &str| {
@@ -302,6 +302,8 @@ async fn what_endpoints_and_chains_do_is_told() {
     );
     assert_eq!(scraped.value("nexum_endpoint_in_use", &one), 1.0);
     assert_eq!(scraped.value("nexum_endpoint_in_use", &other), 0.0);
+    assert_eq!(scraped.value("nexum_endpoint_rank", &one), 0.0);
+    assert_eq!(scraped.value("nexum_endpoint_rank", &other), 1.0);
     let answered = [one[0], one[1], ("outcome", "answered")];
     assert!(scraped.value("nexum_endpoint_requests_total", &answered) >= 2.0);
     assert!(scraped.value("nexum_endpoint_request_seconds_count", &one) >= 2.0);

@@ -193,7 +193,13 @@ impl Samples {
         self.gauge(table::CHAIN_CACHE, &[&chain], stats.cache_bytes);
         self.count(table::CHAIN_FALLBACKS, &[&chain], stats.fallbacks);
         for (index, (endpoint, name)) in stats.endpoints.iter().zip(endpoints).enumerate() {
-            self.endpoint([&chain, name], endpoint, stats.in_use == Some(index));
+            self.flag(
+                table::ENDPOINT_IN_USE,
+                &[&chain, name],
+                stats.in_use == Some(index),
+            );
+            self.gauge(table::ENDPOINT_RANK, &[&chain, name], index as u64);
+            self.endpoint([&chain, name], endpoint);
         }
     }
 
@@ -214,13 +220,12 @@ impl Samples {
         self.gauge(table::CHAIN_LOG_RANGE, &[chain], feed.log_range);
     }
 
-    fn endpoint(&mut self, [chain, name]: [&str; 2], endpoint: &EndpointStats, is_in_use: bool) {
+    fn endpoint(&mut self, [chain, name]: [&str; 2], endpoint: &EndpointStats) {
         let labels = [chain, name];
         for state in EndpointState::ALL {
             let is = endpoint.state == state;
             self.flag(table::ENDPOINT_STATE, &[chain, name, state.as_str()], is);
         }
-        self.flag(table::ENDPOINT_IN_USE, &labels, is_in_use);
         for (outcome, count) in [
             ("answered", endpoint.answered),
             ("failed", endpoint.unanswered),

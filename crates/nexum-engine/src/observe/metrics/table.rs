@@ -147,6 +147,8 @@ families! {
         "1 for how the endpoint is, 0 for how it is not: well, lagging, open (it failed, and rests), half-open (it is being tried again), wrong-chain";
     ENDPOINT_IN_USE = Gauge "nexum_endpoint_in_use" ["chain", "endpoint"]
         "1 for the endpoint that is asked now, 0 for the others";
+    ENDPOINT_RANK = Gauge "nexum_endpoint_rank" ["chain", "endpoint"]
+        "The endpoint's place in the order of preference, 0 for the preferred one";
     ENDPOINT_REQUESTS = Counter "nexum_endpoint_requests_total" ["chain", "endpoint", "outcome"]
         "Messages to the endpoint (a batch is one, a retry one more) by outcome: answered or failed";
     ENDPOINT_LATENCY = Histogram "nexum_endpoint_request_seconds" ["chain", "endpoint"]
