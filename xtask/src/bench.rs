@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The rows that measure from a block on a real node.
-const ON_ANVIL: [&str; 2] = ["latency-ws", "latency-http"];
+const ON_ANVIL: [&str; 3] = ["latency-ws", "latency-http", "burst"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeSet,
-    fmt::Write as _,
     fs,
     sync::Arc,
     thread,
@@ -13,7 +12,7 @@ use std::{
 use nexum_chain::Chains;
 use nexum_engine::{Engine, ModuleStatus};
 use nexum_host::{Host, Instance, LogRate, ModuleSpec, NothingKept, Outcome, SystemClock};
-use nexum_manifest::{Capabilities, Capability, Durability, Resources, Setup};
+use nexum_manifest::{Capabilities, Capability, Durability, Resources};
 use nexum_store::{ModuleStore, StateDir, StoreOptions};
 use nexum_testkit::{RpcServer, ScriptedChain, guests};
 use nexum_types::{
@@ -22,11 +21,13 @@ use nexum_types::{
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::place::Place;
+
 pub(crate) const CHAIN: u64 = 1;
 /// Something is broken where an engine takes longer than this.
-const PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(300);
 /// Between two looks at what an engine has delivered.
-const LOOK: Duration = Duration::from_micros(100);
+pub(crate) const LOOK: Duration = Duration::from_micros(100);
 
 /// A folder on the disk that the project is built on: the system's temporary folder may be kept
 /// in memory, where a flush costs nothing.
@@ -90,23 +91,9 @@ pub(crate) struct Module {
 
 impl Module {
     pub(crate) async fn new(fixture: &str, durability: Durability) -> Self {
-        let chains = Chains::new([]).unwrap();
         let host = Host::new(Arc::new(SystemClock::new())).unwrap();
-        let spec = ModuleSpec {
-            chain: Arc::new(chains),
-            name: "bench".parse().unwrap(),
-            pin: None,
-            pin_required: false,
-            capabilities: Capabilities {
-                required: Capability::hosted().collect(),
-                ..Capabilities::default()
-            },
-            absent_chains: BTreeSet::new(),
-            chains: BTreeSet::from([ChainId(CHAIN)]),
-            resources: Resources::default(),
-            log_rate: LogRate::default(),
-        };
-        let loaded = host.load(&component(fixture), spec, &NothingKept).unwrap();
+        let loaded = host.load(&component(fixture), spec(), &NothingKept);
+        let loaded = loaded.unwrap();
         let mut module = Self {
             instance: loaded.instantiate().await.unwrap(),
             state: Store::new(durability),
@@ -131,6 +118,24 @@ impl Module {
     fn call_state(&self) -> CallState {
         let quota = Resources::default().max_state_bytes;
         CallState::new(Arc::new(self.state.store.clone()), quota)
+    }
+}
+
+/// A module that may do everything.
+pub(crate) fn spec() -> ModuleSpec {
+    ModuleSpec {
+        chain: Arc::new(Chains::new([]).unwrap()),
+        name: "bench".parse().unwrap(),
+        pin: None,
+        pin_required: false,
+        capabilities: Capabilities {
+            required: Capability::hosted().collect(),
+            ..Capabilities::default()
+        },
+        absent_chains: BTreeSet::new(),
+        chains: BTreeSet::from([ChainId(CHAIN)]),
+        resources: Resources::default(),
+        log_rate: LogRate::default(),
     }
 }
 
@@ -229,7 +234,7 @@ impl Running {
 pub(crate) struct Launched {
     engine: Option<Engine>,
     runtime: Runtime,
-    _dir: TempDir,
+    _place: Place,
 }
 
 impl Launched {
@@ -242,55 +247,15 @@ impl Launched {
         durability: &str,
         runtime: Runtime,
     ) -> Self {
-        let dir = folder();
-        let manifest = format!(
-            r#"
-            [module]
-            name = "{fixture}"
-            version = "0.1.0"
-            [module.state]
-            durability = {durability}
-            [chains]
-            required = [{CHAIN}]
-            [capabilities]
-            required = ["chain", "local-store", "logging", "clock", "random"]
-            [[subscription]]
-            kind = "block"
-            chain_id = {CHAIN}
-            "#
-        );
-        let component = guests::fixture(fixture).unwrap();
-        guests::bundle(&dir.path().join(fixture), &manifest, &component).unwrap();
-        let mut file = format!(
-            r#"
-            [engine]
-            state_dir = "state"
-            [observability]
-            metrics = "off"
-            health = "off"
-            [chains.{CHAIN}]
-            poll_interval = "{}ms"
-            [[chains.{CHAIN}.endpoints]]
-            url = "{url}"
-            "#,
-            poll.as_millis()
-        );
-        for index in 0..modules {
-            write!(
-                file,
-                "[[modules]]\npath = \"{fixture}\"\nname = \"m-{index}\"\n"
-            )
-            .unwrap();
-        }
-        let path = dir.path().join("nexum-engine.toml");
-        fs::write(&path, file).unwrap();
-
-        let setup = Setup::load(&path).unwrap();
-        let engine = runtime.block_on(Engine::start(setup)).unwrap();
+        let mut place = Place::polling(url, poll);
+        let durability = format!("[module.state]\ndurability = {durability}\n");
+        place.bundle(fixture, &durability);
+        place.modules(fixture, modules);
+        let engine = place.start(&runtime);
         let running = Self {
             engine: Some(engine),
             runtime,
-            _dir: dir,
+            _place: place,
         };
         running.wait(|status| status.iter().all(|module| module.delivered >= 1));
         running

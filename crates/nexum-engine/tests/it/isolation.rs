@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use nexum_testkit::RpcServer;
 
 use crate::{
+    http::get,
     log,
-    world::{Module, Running, Via, World, server},
+    world::{Module, Running, Via, World, eventually, server},
 };
 
 /// How long `slow` takes for an event.
@@ -88,6 +89,51 @@ async fn guests_that_compute_without_end_leave_the_processor_to_others() {
     world
         .state("counter")
         .assert_counted(server.chain(), 1..=55);
+}
+
+/// Given two modules that compute without end on the two threads that run guests, and a hundred
+/// that wait: each of those has each block that comes meanwhile, and health is told in between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_modules_have_their_blocks_beside_two_that_compute_without_end() {
+    let server = server(1).await;
+    let unlimited = |module: Module| {
+        module
+            .limited("max_event_duration = \"10m\"")
+            .limited("max_fuel_per_event = 9_000_000_000_000_000_000")
+    };
+    let spinning = ["spin-a", "spin-b"].map(|name| unlimited(Module::fixture("spin").named(name)));
+    let names: Vec<_> = (0..100).map(|index| format!("idle-{index}")).collect();
+    let idle = names
+        .iter()
+        .map(|name| Module::fixture("counter").named(name));
+    let world = World::over(&server, Via::Ws)
+        .observed()
+        .grace("10ms")
+        .modules(spinning)
+        .modules(idle);
+    let engine = world.start().await;
+    let are_busy = |engine: &Running| {
+        let report = engine.engine.health();
+        let busy = report.modules.iter().filter(|module| {
+            module.name.starts_with("spin") && module.busy_ms.is_some() && module.delivered == 0
+        });
+        busy.count() == 2
+    };
+    eventually("both compute", || are_busy(&engine).then_some(())).await;
+
+    for head in 1..=5 {
+        for name in &names {
+            engine.delivered(name, head).await;
+        }
+        assert!(are_busy(&engine), "neither has ended");
+        assert_eq!(get(engine.health(), "/health/live").await.status, 200);
+        assert_eq!(get(engine.health(), "/health").await.status, 200);
+        server.chain().mine(1);
+    }
+    engine.stop_in_grace().await;
+    for name in &names {
+        assert!(world.state(name).cursor() >= Some(5), "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
