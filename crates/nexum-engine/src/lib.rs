@@ -42,6 +42,6 @@ pub use observe::{
     Addresses, ChainHealth, ChainLag, EndpointHealth, HealthReport, HealthStatus, ModuleHealth,
     metrics_reference,
 };
-pub use operate::{LoadRequest, OperateError, Operator, Unloaded};
+pub use operate::{LoadRequest, OperateError, Operator, Unloaded, UpgradeRequest};
 pub use remembered::{RememberError, Remembered};
 pub use status::ModuleStatus;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use nexum_manifest::{Bundle, ManifestErrors};
+use nexum_manifest::{Bundle, ManifestErrors, Sha256};
 use nexum_store::{DeadLetter, ModuleStore, StoreError};
 use nexum_types::{BlockNumber, ChainId, Cursor, ModuleName, Source};
 use tokio::sync::oneshot;
@@ -117,6 +117,22 @@ pub struct LoadRequest {
     pub name: Option<ModuleName>,
     /// Values laid over the manifest's `[config]`.
     pub config: Table,
+    /// The digest that the component's bytes must have, now and at each further start.
+    pub digest: Option<Sha256>,
+}
+
+/// A new version of a module.
+#[derive(Debug, Clone, Default)]
+pub struct UpgradeRequest {
+    /// The new bundle's folder, absolute, for a module that was loaded at run time; that of one in
+    /// the engine's file is where it was.
+    pub path: Option<PathBuf>,
+    /// The token of [`OperateError::Widens`].
+    pub accept: Option<String>,
+    /// The digest that the new component's bytes must have. Only with a path; the engine's file has
+    /// the one of a module that is in it. One that was pinned before is not given up: without this,
+    /// the new bytes must be those.
+    pub digest: Option<Sha256>,
 }
 
 /// A module that was unloaded.
@@ -156,17 +172,14 @@ impl Operator {
             .await
     }
 
-    /// Puts a new version in the place of a module's running one, on the same state. `path`: the
-    /// new bundle's folder, for a module that was loaded at run time; that of one in the engine's
-    /// file is where it was. `accept`: the token of [`OperateError::Widens`].
+    /// Puts a new version in the place of a module's running one, on the same state.
     pub async fn upgrade(
         &self,
         name: &ModuleName,
-        path: Option<PathBuf>,
-        accept: Option<String>,
+        request: UpgradeRequest,
     ) -> Result<ModuleStatus, OperateError> {
         let (core, name) = (Arc::clone(&self.0), name.clone());
-        self.to_the_end(async move { core.upgrade(&name, path, accept).await })
+        self.to_the_end(async move { core.upgrade(&name, request).await })
             .await
     }
 
@@ -264,7 +277,12 @@ impl Operator {
 impl Core {
     async fn load(&self, request: LoadRequest) -> Result<ModuleStatus, OperateError> {
         let remembered = self.remembered();
-        let LoadRequest { path, name, config } = request;
+        let LoadRequest {
+            path,
+            name,
+            config,
+            digest,
+        } = request;
         let mut entry = Table::new();
         if let Some(name) = &name {
             entry.insert("name".into(), name.as_str().into());
@@ -272,6 +290,7 @@ impl Core {
         if !config.is_empty() {
             entry.insert("config".into(), Value::Table(config));
         }
+        pin(&mut entry, digest);
         // Only its manifest knows the name.
         let name = self.bundle_at(&path, entry.clone()).await?.name().clone();
         let _turn = self.turn(&name)?;
@@ -328,9 +347,13 @@ impl Core {
     async fn upgrade(
         &self,
         name: &ModuleName,
-        path: Option<PathBuf>,
-        accept: Option<String>,
+        request: UpgradeRequest,
     ) -> Result<ModuleStatus, OperateError> {
+        let UpgradeRequest {
+            path,
+            accept,
+            digest,
+        } = request;
         let _turn = self.turn(name)?;
         let (running, origin, commands) = self.of(name, |handle| {
             let commands = handle.commands.clone();
@@ -338,6 +361,11 @@ impl Core {
         })?;
         let remembered = self.remembered();
         let copied = match (origin, path) {
+            (Origin::Configured, None) if digest.is_some() => {
+                return Err(OperateError::Unfit(format!(
+                    "module {name} is in the engine's file: write the new version's digest into its entry there, and upgrade without one"
+                )));
+            }
             (Origin::Configured, None) => {
                 let bundle = self.file.reload(&running).map_err(OperateError::Refused)?;
                 Copied {
@@ -357,7 +385,9 @@ impl Core {
                 )));
             }
             (Origin::Loaded, Some(path)) => {
-                let entry = remembered.entry(name).map_err(failed)?.unwrap_or_default();
+                let entry = remembered.entry(name).map_err(failed)?;
+                let mut entry = entry.unwrap_or_default();
+                pin(&mut entry, digest);
                 self.copied(&path, name, entry).await?
             }
         };
@@ -556,6 +586,14 @@ impl From<BundlesError> for StartError {
             BundlesError::Refused(errors) => Self::Refused(errors),
             BundlesError::Remember(error) => Self::Remember(error),
         }
+    }
+}
+
+/// Lets an entry say which bytes its component must have; where nothing is said, what it has said
+/// before stays.
+fn pin(entry: &mut Table, digest: Option<Sha256>) {
+    if let Some(digest) = digest {
+        entry.insert("digest".into(), format!("sha256:{digest}").into());
     }
 }
 

@@ -166,6 +166,9 @@ pub struct Load {
     /// Values laid over the manifest's `[config]`.
     #[serde(default, skip_serializing_if = "toml::Table::is_empty")]
     pub config: toml::Table,
+    /// The digest that the component's bytes must have: `sha256:` and 64 hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// A module that was unloaded.
@@ -187,6 +190,10 @@ pub struct Upgrade {
     /// The token that accepts what the new version asks for beyond the running one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept: Option<String>,
+    /// The digest that the new component's bytes must have: `sha256:` and 64 hex digits. Only with
+    /// a path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// Which dead letters are meant.

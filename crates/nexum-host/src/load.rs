@@ -142,7 +142,9 @@ impl LoadError {
             Self::Digest { pin, found } => {
                 let line = match pin {
                     Pin::Manifest(_) => format!("component = \"sha256:{found}\" under [module]"),
-                    Pin::Operator(_) => format!("digest = \"sha256:{found}\" here"),
+                    Pin::Operator(_) => format!(
+                        "digest = \"sha256:{found}\" here (at run time: --digest sha256:{found})"
+                    ),
                 };
                 format!(
                     "if the component was meant to change, write {line}; if not, get the bundle anew"
@@ -152,7 +154,9 @@ impl LoadError {
                 "if this is the component you mean to run, add to its entry:\n\
                  digest = \"sha256:{found}\"\n\
                  or under [module] of its manifest:\n\
-                 component = \"sha256:{found}\""
+                 component = \"sha256:{found}\"\n\
+                 or, where it is loaded or upgraded at run time, give the command\n\
+                 --digest sha256:{found}"
             ),
             Self::NotAComponent { .. } | Self::Compile(_) => {
                 "build the module with --target wasm32-wasip2, and put the result into the bundle as module.wasm".into()

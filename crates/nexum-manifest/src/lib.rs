@@ -37,3 +37,4 @@ pub use module::{ModuleFile, ModulePlaces, schema_module};
 pub use problem::{ManifestErrors, Problem, Summary};
 pub use resolved::*;
 pub use source::Place;
+pub use values::NoDigest;

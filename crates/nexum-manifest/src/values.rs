@@ -1,6 +1,6 @@
 //! The scalar values of both files: how each is written, checked and described.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use nexum_types::{B256, BlockNumber, ChainId, ModuleName};
 use serde_json::{Value, json};
@@ -251,10 +251,7 @@ impl Decode for Sha256 {
             decoder.report_with_help(node.span(), message, "not a digest", help);
             return None;
         }
-        let hex = text
-            .strip_prefix("sha256:")
-            .filter(|hex| hex.len() == 64 && !hex.starts_with("0x"));
-        let digest = hex.and_then(|hex| hex.parse::<B256>().ok());
+        let digest = text.parse().ok();
         if digest.is_none() {
             let message = format!(
                 "{} is {}, which is no digest",
@@ -263,7 +260,33 @@ impl Decode for Sha256 {
             );
             decoder.report_with_help(node.span(), message, "no digest", help);
         }
-        digest.map(|digest| Self(digest.0))
+        digest
+    }
+}
+
+/// Why a text is no digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoDigest;
+
+impl fmt::Display for NoDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a digest is {}", Sha256::EXPECTS)
+    }
+}
+
+impl std::error::Error for NoDigest {}
+
+impl FromStr for Sha256 {
+    type Err = NoDigest;
+
+    /// Reads `"sha256:"` and 64 hex digits.
+    fn from_str(text: &str) -> Result<Self, NoDigest> {
+        let hex = text.strip_prefix("sha256:").ok_or(NoDigest)?;
+        if hex.len() != 64 || hex.starts_with("0x") {
+            return Err(NoDigest);
+        }
+        let digest: B256 = hex.parse().map_err(|_| NoDigest)?;
+        Ok(Self(digest.0))
     }
 }
 

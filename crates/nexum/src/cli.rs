@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use nexum_manifest::Sha256;
 use nexum_types::{ChainId, ModuleName};
 
 use crate::exit;
@@ -215,6 +216,10 @@ pub(crate) struct LoadArgs {
     /// Can be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
+    /// The digest that the component's bytes must have, now and at each further start: `sha256:`
+    /// and the 64 hex digits that `sha256sum module.wasm` prints.
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) digest: Option<Sha256>,
     #[command(flatten)]
     pub(crate) at: Where,
 }
@@ -230,6 +235,9 @@ pub(crate) struct UpgradeArgs {
     /// has told.
     #[arg(long, value_name = "TOKEN")]
     pub(crate) accept: Option<String>,
+    /// The digest that the new component's bytes must have, as with `load`; with `<BUNDLE>` only.
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) digest: Option<Sha256>,
     #[command(flatten)]
     pub(crate) at: Where,
 }

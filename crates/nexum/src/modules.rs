@@ -26,6 +26,7 @@ pub(crate) async fn load(args: &LoadArgs) -> Result<(), Failure> {
         path: absolute(&args.bundle)?,
         name: args.name.as_ref().map(ToString::to_string),
         config: config(&args.set)?,
+        digest: args.digest.map(|digest| format!("sha256:{digest}")),
     };
     let module: ModuleReport = client.post("/v1/modules", &load).await?;
     show(&args.at, &module, || {
@@ -92,6 +93,7 @@ pub(crate) async fn upgrade(args: &UpgradeArgs) -> Result<(), Failure> {
     let upgrade = wire::Upgrade {
         path: args.bundle.as_deref().map(absolute).transpose()?,
         accept: args.accept.clone(),
+        digest: args.digest.map(|digest| format!("sha256:{digest}")),
     };
     let module: ModuleReport = client
         .post(&route(&args.module, "/upgrade"), &upgrade)

@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use nexum_manifest::Sha256;
 use nexum_store::{FORMAT_VERSION, ModuleStore, StoreError};
 use nexum_types::{BlockNumber, ChainId, ModuleName, StateBackend as _};
 use serde::{Serialize, de::DeserializeOwned};
@@ -17,7 +18,7 @@ use tokio_util::io::ReaderStream;
 
 use super::{logs, server::Served};
 use crate::{
-    operate::{LoadRequest, OperateError, Operator},
+    operate::{LoadRequest, OperateError, Operator, UpgradeRequest},
     wire::{self, Fault, FaultKind},
 };
 
@@ -75,10 +76,14 @@ async fn module(
 
 async fn load(State(core): State<Served>, request: Request) -> Answer<wire::ModuleReport> {
     let engine = there(&core)?;
-    let wire::Load { path, name, config } = body(request).await?;
-    let name = name.as_deref().map(named).transpose()?;
-    let path = absolute(path)?;
-    let loaded = engine.load(LoadRequest { path, name, config }).await?;
+    let load: wire::Load = body(request).await?;
+    let request = LoadRequest {
+        path: absolute(load.path)?,
+        name: load.name.as_deref().map(named).transpose()?,
+        config: load.config,
+        digest: load.digest.as_deref().map(digest).transpose()?,
+    };
+    let loaded = engine.load(request).await?;
     reported(&engine, &loaded.name)
 }
 
@@ -102,9 +107,13 @@ async fn upgrade(
 ) -> Answer<wire::ModuleReport> {
     let engine = there(&core)?;
     let name = named(&name)?;
-    let wire::Upgrade { path, accept } = body(request).await?;
-    let path = path.map(absolute).transpose()?;
-    engine.upgrade(&name, path, accept).await?;
+    let upgrade: wire::Upgrade = body(request).await?;
+    let request = UpgradeRequest {
+        path: upgrade.path.map(absolute).transpose()?,
+        accept: upgrade.accept,
+        digest: upgrade.digest.as_deref().map(digest).transpose()?,
+    };
+    engine.upgrade(&name, request).await?;
     reported(&engine, &name)
 }
 
@@ -270,6 +279,10 @@ fn reported(engine: &Operator, name: &ModuleName) -> Answer<wire::ModuleReport> 
 fn named(name: &str) -> Result<ModuleName, Fault> {
     ModuleName::from_str(name)
         .map_err(|error| Fault::new(FaultKind::BadRequest, format!("the module's name: {error}")))
+}
+
+fn digest(text: &str) -> Result<Sha256, Fault> {
+    Sha256::from_str(text).map_err(|error| Fault::new(FaultKind::BadRequest, error.to_string()))
 }
 
 fn absolute(path: String) -> Result<std::path::PathBuf, Fault> {

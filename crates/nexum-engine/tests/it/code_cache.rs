@@ -111,6 +111,7 @@ async fn what_is_loaded_while_the_engine_runs_is_kept_too() {
         path: world.bundle(&Module::fixture("counter"), "elsewhere"),
         name: None,
         config: toml::Table::new(),
+        digest: None,
     };
     let engine = world.start().await;
     engine.operator().load(request).await.unwrap();

@@ -1,7 +1,7 @@
 //! Modules that go on failing: they die, or their events are parked, and an operator puts them
 //! right.
 
-use nexum_engine::{OperateError, Phase};
+use nexum_engine::{OperateError, Phase, UpgradeRequest};
 use nexum_store::{MAX_LETTERS, inspect};
 use nexum_testkit::RpcServer;
 use nexum_types::Event;
@@ -65,7 +65,7 @@ async fn a_module_that_fails_too_often_is_dead_and_its_event_waits_for_it() {
     world.bundle(&Module::fixture("poison").config("every = 0"), "poison");
     engine
         .operator()
-        .upgrade(&name("poison"), None, None)
+        .upgrade(&name("poison"), UpgradeRequest::default())
         .await
         .unwrap();
     engine.delivered("poison", 10).await;
@@ -133,7 +133,7 @@ async fn an_event_that_fails_too_often_is_parked_and_the_next_one_comes() {
     world.bundle(&Module::fixture("poison").config("every = 0"), "poison");
     engine
         .operator()
-        .upgrade(&name("poison"), None, None)
+        .upgrade(&name("poison"), UpgradeRequest::default())
         .await
         .unwrap();
     let ordered = engine
@@ -226,7 +226,11 @@ async fn logs_that_are_parked_are_neither_in_the_fold_nor_taken_back_from_it() {
         let healthy = fold().logs(subscription).restarted(PARKS);
         world.bundle(&healthy, "log-fold");
         let name = name("log-fold");
-        engine.operator().upgrade(&name, None, None).await.unwrap();
+        engine
+            .operator()
+            .upgrade(&name, UpgradeRequest::default())
+            .await
+            .unwrap();
         engine.stop().await;
         world
             .state("log-fold")
@@ -251,7 +255,7 @@ async fn a_parked_log_that_was_given_once_more_is_taken_back_with_its_block() {
     world.bundle(&unordered, "log-fold");
     engine
         .operator()
-        .upgrade(&name("log-fold"), None, None)
+        .upgrade(&name("log-fold"), UpgradeRequest::default())
         .await
         .unwrap();
     engine

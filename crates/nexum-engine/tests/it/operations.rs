@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, fs, io::Write as _};
 
-use nexum_engine::{LoadRequest, OperateError, Origin, Phase, StartError};
-use nexum_manifest::Start;
+use nexum_engine::{LoadRequest, OperateError, Origin, Phase, StartError, UpgradeRequest};
+use nexum_manifest::{Sha256, Start};
 use nexum_store::inspect;
 use nexum_types::{BlockNumber, ChainId};
 use toml::Table;
@@ -15,6 +15,7 @@ fn request(path: std::path::PathBuf) -> LoadRequest {
         path,
         name: None,
         config: Table::new(),
+        digest: None,
     }
 }
 
@@ -155,7 +156,7 @@ async fn a_hundred_upgrades_lose_no_event_and_double_none() {
         world.bundle(&if fails { bad() } else { good() }, "counter");
         match engine
             .operator()
-            .upgrade(&name("counter"), None, None)
+            .upgrade(&name("counter"), UpgradeRequest::default())
             .await
         {
             Ok(status) if !fails => assert_eq!(status.phase, Phase::Run),
@@ -195,7 +196,13 @@ async fn an_upgrade_that_asks_for_more_is_refused_until_that_is_accepted() {
         ]);
     world.bundle(&wider, "counter");
     let counter = name("counter");
-    let upgrade = |accept| engine.operator().upgrade(&counter, None, accept);
+    let upgrade = |accept| {
+        let request = UpgradeRequest {
+            accept,
+            ..UpgradeRequest::default()
+        };
+        engine.operator().upgrade(&counter, request)
+    };
     let token = match upgrade(None).await {
         Err(OperateError::Widens { more, token }) => {
             let more: Vec<_> = more.iter().map(ToString::to_string).collect();
@@ -243,8 +250,8 @@ async fn of_two_operations_at_once_on_a_module_one_is_told_to_wait() {
     let engine = world.start().await;
     let name = name("slow");
     let (first, second) = tokio::join!(
-        engine.operator().upgrade(&name, None, None),
-        engine.operator().upgrade(&name, None, None),
+        engine.operator().upgrade(&name, UpgradeRequest::default()),
+        engine.operator().upgrade(&name, UpgradeRequest::default()),
     );
     let outcomes = [first, second];
     let busy = outcomes
@@ -332,4 +339,84 @@ async fn a_state_is_removed_only_while_its_module_does_not_run() {
     engine.delivered("tally", 3).await;
     engine.stop().await;
     world.state("tally").assert_tallied(1..=3);
+}
+
+/// Given a policy that asks for a pin: what is loaded while the engine runs is pinned by whoever
+/// loads it, or is refused with the words to do so; the pin holds after a restart, and a new
+/// version needs one of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_is_loaded_with_a_pin() {
+    let server = server(2).await;
+    let world = World::over(&server, Via::Ws).policy("require_digest = true");
+    let (tally, counter) = (Module::fixture("tally"), Module::fixture("counter"));
+    let first = world.bundle(&tally, "first");
+    let second = world.bundle(&counter.named("tally"), "second");
+    let engine = world.start().await;
+    let remedy = |error: OperateError| {
+        let OperateError::Refused(errors) = error else {
+            panic!("{error:?}");
+        };
+        let problem = errors.problems().next().unwrap();
+        let help = problem.remedy().unwrap();
+        let (_, digest) = help.split_once("--digest ").unwrap();
+        let digest = digest.trim_end_matches(')');
+        let digest: String = digest.chars().take("sha256:".len() + 64).collect();
+        (
+            problem.message().to_owned(),
+            digest.parse::<Sha256>().unwrap(),
+        )
+    };
+
+    let unpinned = engine.operator().load(request(first.clone())).await;
+    let (message, of_first) = remedy(unpinned.unwrap_err());
+    assert!(message.contains("policy.require_digest"), "{message}");
+    let with = |digest| LoadRequest {
+        digest: Some(digest),
+        ..request(first.clone())
+    };
+    let other = engine.operator().load(with(Sha256([7; 32]))).await;
+    let (message, found) = remedy(other.unwrap_err());
+    assert!(message.contains("its entry is pinned to"), "{message}");
+    assert_eq!(found, of_first);
+    let left = fs::read_dir(world.state_dir().join("bundles"));
+    assert_eq!(left.map_or(0, Iterator::count), 0, "nothing was kept");
+    engine.operator().load(with(of_first)).await.unwrap();
+    engine.delivered("tally", 2).await;
+    engine.stop().await;
+
+    let remembered = fs::read_to_string(world.state_dir().join("loaded.toml")).unwrap();
+    let line = format!("digest = \"sha256:{of_first}\"");
+    assert!(remembered.contains(&line), "{remembered}");
+    let engine = world.start().await;
+    let name = name("tally");
+    let upgrade = |digest| {
+        let request = UpgradeRequest {
+            path: Some(second.clone()),
+            digest,
+            ..UpgradeRequest::default()
+        };
+        engine.operator().upgrade(&name, request)
+    };
+    let (_, of_second) = remedy(upgrade(None).await.unwrap_err());
+    assert_ne!(of_first, of_second);
+    upgrade(Some(of_second)).await.unwrap();
+    engine.stop().await;
+    world.start().await.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pin_of_a_module_in_the_engines_file_stands_there() {
+    let server = server(1).await;
+    let world = World::over(&server, Via::Ws).module(Module::fixture("counter"));
+    let engine = world.start().await;
+    let request = UpgradeRequest {
+        digest: Some(Sha256([7; 32])),
+        ..UpgradeRequest::default()
+    };
+    let refused = engine.operator().upgrade(&name("counter"), request).await;
+    match refused {
+        Err(OperateError::Unfit(why)) => assert!(why.contains("the engine's file"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    engine.stop().await;
 }

@@ -91,6 +91,14 @@ fn modules_are_listed_loaded_upgraded_restarted_and_unloaded() {
     fails(&set, 3, &["config.a"]);
     let set = folder.nexum(&["module", "load", "other", "--set", "a"]);
     fails(&set, 2, &["--set", "as in TOML"]);
+    let pinned = |digest: &str| folder.nexum(&["module", "load", "other", "--digest", digest]);
+    fails(&pinned("sha256:12"), 2, &["--digest", "64 hex digits"]);
+    let other = format!("sha256:{}", "1".repeat(64));
+    fails(
+        &pinned(&other),
+        3,
+        &["its entry is pinned to 1111", "--digest sha256:"],
+    );
 
     let wider = manifest("tally")
         .replace("0.1.0", "0.2.0")
