@@ -23,6 +23,7 @@ mod operate;
 mod parking;
 mod remembered;
 mod route;
+mod runtime;
 mod status;
 pub mod wire;
 mod worker;
@@ -44,4 +45,5 @@ pub use observe::{
 };
 pub use operate::{LoadRequest, OperateError, Operator, Unloaded, UpgradeRequest};
 pub use remembered::{RememberError, Remembered};
+pub use runtime::runtime;
 pub use status::ModuleStatus;

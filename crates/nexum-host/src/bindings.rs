@@ -10,6 +10,7 @@ mod generated {
         imports: {
             "nexum:host/chain": async | trappable,
             "nexum:host/local-store.checkpoint": async | trappable,
+            "nexum:host/local-store.list-keys": async | trappable,
             default: trappable,
         },
         exports: { default: async },

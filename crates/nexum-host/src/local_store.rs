@@ -25,8 +25,18 @@ impl bindings::local_store::Host for Guest {
         self.answer(result)
     }
 
-    fn list_keys(&mut self, prefix: String) -> Answer<Vec<String>> {
-        let result = self.call_state()?.list_keys(&prefix);
+    async fn list_keys(&mut self, prefix: String) -> Answer<Vec<String>> {
+        let Some(mut state) = self.state.take() else {
+            return Err(no_state());
+        };
+        // Tens of thousands of keys may be visited, on pages that no memory holds: not on a thread
+        // that other modules share.
+        let listing = tokio::task::spawn_blocking(move || {
+            let result = state.list_keys(&prefix);
+            (state, result)
+        });
+        let (state, result) = listing.await?;
+        self.state = Some(state);
         self.answer(result)
     }
 

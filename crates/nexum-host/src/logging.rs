@@ -181,20 +181,23 @@ impl Budget {
     }
 }
 
-/// `text`, cut to the limit, with control characters escaped.
+/// `text` with control characters escaped, cut to the limit: it is the size of what comes out that
+/// is bounded, and an escaped character is longer than it was.
 pub(crate) fn printable(text: &str) -> String {
-    let end = text.floor_char_boundary(MAX_LOG_LINE_BYTES);
-    let mut out = String::with_capacity(end);
-    for c in text[..end].chars() {
+    let mut out = String::with_capacity(text.len().min(MAX_LOG_LINE_BYTES));
+    for (at, c) in text.char_indices() {
+        let before = out.len();
         if c.is_control() && c != '\t' {
             out.extend(c.escape_default());
         } else {
             out.push(c);
         }
-    }
-    if end < text.len() {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "… ({} bytes cut)", text.len() - end);
+        if out.len() > MAX_LOG_LINE_BYTES {
+            out.truncate(before);
+            // Writing to a String cannot fail.
+            let _ = write!(out, "… ({} bytes cut)", text.len() - at);
+            break;
+        }
     }
     out
 }
@@ -239,6 +242,20 @@ mod tests {
         assert_eq!(
             printable("a\nERROR b\u{1b}[2J\tc"),
             "a\\nERROR b\\u{1b}[2J\tc"
+        );
+    }
+
+    #[test]
+    fn what_comes_out_is_bounded_also_where_all_of_it_is_escaped() {
+        let line = printable(&"\0".repeat(MAX_LOG_LINE_BYTES));
+        let (shown, rest) = line.split_once('…').unwrap();
+        assert_eq!(shown, "\\u{0}".repeat(MAX_LOG_LINE_BYTES / 5));
+        assert_eq!(
+            rest,
+            format!(
+                " ({} bytes cut)",
+                MAX_LOG_LINE_BYTES - MAX_LOG_LINE_BYTES / 5
+            )
         );
     }
 

@@ -14,7 +14,7 @@ use nexum_engine::{LogBook, LogLine};
 use nexum_manifest::{LogFormat, LogLevel, LogLevels, LogSettings};
 use serde_json::Value;
 use tracing::{Event, Subscriber, field::Field};
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, Targets},
@@ -26,6 +26,10 @@ use tracing_subscriber::{
 
 use crate::exit::Failure;
 
+/// The lines that wait to be written while whoever reads the output does not; further ones are
+/// lost. A line has some 10 KiB at the most.
+const PENDING_LINES: usize = 8_192;
+
 /// What the targets of the engine's crates and of its modules begin with.
 const OWN: &str = "nexum";
 
@@ -33,7 +37,9 @@ const OWN: &str = "nexum";
 /// slowly slows no module; what is pending is written when the guard is dropped. The same lines go
 /// into the book, for operators who follow them.
 pub(crate) fn init(settings: &LogSettings) -> Result<(WorkerGuard, Arc<LogBook>), Failure> {
-    let (writer, guard) = NonBlocking::new(std::io::stdout());
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(PENDING_LINES)
+        .finish(std::io::stdout());
     let book = Arc::new(LogBook::default());
     let (filter, handle) = reload::Layer::new(filter(&settings.level));
     let registry = tracing_subscriber::registry()

@@ -89,8 +89,6 @@ fn asked(json: bool, work: impl Future<Output = Result<(), Failure>>) -> Result<
 
 /// A runtime for work that starts on this thread.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
+    nexum_engine::runtime(None)
         .map_err(|error| Failure::other("the async runtime could not be started", error))
 }

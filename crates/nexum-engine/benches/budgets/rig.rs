@@ -42,11 +42,7 @@ pub(crate) fn component(fixture: &str) -> Vec<u8> {
 
 /// A runtime with `threads` threads; without a number, as many as the engine's binary has.
 pub(crate) fn runtime(threads: Option<usize>) -> Runtime {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    if let Some(threads) = threads {
-        builder.worker_threads(threads);
-    }
-    builder.enable_all().build().unwrap()
+    nexum_engine::runtime(threads).unwrap()
 }
 
 /// A store of its own.
