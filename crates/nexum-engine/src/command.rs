@@ -12,6 +12,7 @@ use crate::{
     inlet::Inlet,
     letters::Failing,
     lifecycle::Happened,
+    status::Letters,
     worker::{Held, Worker, blocking},
 };
 
@@ -199,14 +200,14 @@ impl Worker {
             Some(module) => module.store.clone(),
             None => self.store(held).await?,
         };
-        let (asked, writing) = (order.clone(), store.clone());
-        let changes = blocking(move || {
+        let (asked, writing) = (order.clone(), store);
+        let (changes, letters) = blocking(move || {
             let changes = asked.changes(&writing.letters()?);
             writing.commit_letters(&WriteSet::default(), None, &changes)?;
-            Ok(changes)
+            Ok((changes, Letters::of(&writing)))
         })
         .await?;
-        self.status.has_letters(store.letter_count());
+        self.status.has_letters(letters);
         if let (true, Some(module)) = (order.retry, &mut held.running) {
             for change in &changes {
                 if let LetterChange::Replace(id, _) = change

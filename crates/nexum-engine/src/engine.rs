@@ -120,7 +120,7 @@ impl Engine {
         // First of all: whoever watches over the process sees it start.
         let listeners = Listeners::bind(&file).map_err(StartError::Refused)?;
         let roster = Arc::new(Roster::new());
-        let server = listeners.serve(&roster).map_err(StartError::Serve)?;
+        let server = listeners.serve(&roster, &log).map_err(StartError::Serve)?;
         let chains = Chains::new(config.chains.values().cloned()).map_err(StartError::Chain)?;
         roster.has(&chains);
         let configured = bundles.len();

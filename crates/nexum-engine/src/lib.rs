@@ -40,8 +40,8 @@ pub use logbook::{LogBook, LogLine, SetLevels};
 pub use meters::{EventKind, EventOutcome, MetersReading};
 pub use modules::Origin;
 pub use observe::{
-    Addresses, ChainHealth, ChainLag, EndpointHealth, HealthReport, HealthStatus, ModuleHealth,
-    metrics_reference,
+    Addresses, ChainHealth, ChainLag, EndpointHealth, HealthReport, HealthStatus, LogReport,
+    ModuleHealth, ModuleLetter, ModulePace, NumberedLine, StatusReport, metrics_reference,
 };
 pub use operate::{LoadRequest, OperateError, Operator, Unloaded, UpgradeRequest};
 pub use remembered::{RememberError, Remembered};

@@ -40,15 +40,22 @@ pub type SetLevels = Box<dyn Fn(&LogLevels) -> Result<(), String> + Send + Sync>
 
 /// The lines of late, and the levels.
 pub struct LogBook {
-    lines: Mutex<VecDeque<Arc<LogLine>>>,
+    kept: Mutex<Kept>,
     news: broadcast::Sender<Arc<LogLine>>,
     levels: Mutex<Option<(LogLevels, SetLevels)>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    lines: VecDeque<Arc<LogLine>>,
+    /// How many there have been, those that are gone included.
+    written: u64,
 }
 
 impl Default for LogBook {
     fn default() -> Self {
         Self {
-            lines: Mutex::default(),
+            kept: Mutex::default(),
             news: broadcast::Sender::new(FOLLOWERS_LAG),
             levels: Mutex::default(),
         }
@@ -59,11 +66,12 @@ impl LogBook {
     /// Keeps a line, and tells it to whoever follows.
     pub fn write(&self, line: LogLine) {
         let line = Arc::new(line);
-        let mut lines = self.lines();
-        if lines.len() == KEPT_LINES {
-            lines.pop_front();
+        let mut kept = self.kept();
+        if kept.lines.len() == KEPT_LINES {
+            kept.lines.pop_front();
         }
-        lines.push_back(Arc::clone(&line));
+        kept.lines.push_back(Arc::clone(&line));
+        kept.written += 1;
         // Within the lock, so that who begins to follow misses none. Nobody may listen.
         let _ = self.news.send(line);
     }
@@ -79,11 +87,24 @@ impl LogBook {
         module: Option<&str>,
         last: usize,
     ) -> (Vec<Arc<LogLine>>, broadcast::Receiver<Arc<LogLine>>) {
-        let lines = self.lines();
-        let wanted = lines.iter().filter(|line| is_of(line, module));
+        let kept = self.kept();
+        let wanted = kept.lines.iter().filter(|line| is_of(line, module));
         let mut found: Vec<_> = wanted.rev().take(last).cloned().collect();
         found.reverse();
         (found, self.news.subscribe())
+    }
+
+    /// Of the lines after the one of number `seen`, the last `most` that are kept, each with its
+    /// number. The first line of all has number 1.
+    pub(crate) fn after(&self, seen: u64, most: usize) -> Vec<(u64, Arc<LogLine>)> {
+        let kept = self.kept();
+        let numbers = (0..=kept.written).rev().take_while(|number| *number > seen);
+        let newest = numbers.zip(kept.lines.iter().rev()).take(most);
+        let mut found: Vec<_> = newest
+            .map(|(number, line)| (number, Arc::clone(line)))
+            .collect();
+        found.reverse();
+        found
     }
 
     /// The levels; none where the program has not said.
@@ -102,9 +123,9 @@ impl LogBook {
         Ok(())
     }
 
-    fn lines(&self) -> MutexGuard<'_, VecDeque<Arc<LogLine>>> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         // Every change leaves whole lines.
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn switch(&self) -> MutexGuard<'_, Option<(LogLevels, SetLevels)>> {
@@ -149,5 +170,28 @@ mod tests {
         assert_eq!(messages, ["2007", "2009"]);
         book.write(line("odd", 7));
         assert_eq!(news.try_recv().unwrap().message, "7");
+    }
+
+    #[test]
+    fn lines_are_numbered_from_the_first_one_ever() {
+        let book = LogBook::default();
+        let after = |seen, most| -> Vec<(u64, String)> {
+            let found = book.after(seen, most).into_iter();
+            found
+                .map(|(number, line)| (number, line.message.clone()))
+                .collect()
+        };
+        assert_eq!(after(0, 100), []);
+        for n in 1..=KEPT_LINES + 10 {
+            book.write(line("m", n));
+        }
+        let told = |numbers: std::ops::RangeInclusive<u64>| -> Vec<_> {
+            numbers.map(|number| (number, number.to_string())).collect()
+        };
+        assert_eq!(after(0, 3), told(2008..=2010));
+        assert_eq!(after(2008, 100), told(2009..=2010));
+        assert_eq!(after(2010, 100), []);
+        // Those that are gone are not told, whoever has seen how much.
+        assert_eq!(after(0, usize::MAX), told(11..=2010));
     }
 }

@@ -10,13 +10,16 @@ mod guard;
 mod health;
 mod look;
 mod metrics;
+mod page;
 mod patience;
 mod probes;
 mod roster;
 mod server;
 
+pub(crate) use health::shortened;
 pub use health::{ChainHealth, ChainLag, EndpointHealth, HealthReport, HealthStatus, ModuleHealth};
 pub use metrics::metrics_reference;
+pub use page::{LogReport, ModuleLetter, ModulePace, NumberedLine, StatusReport};
 pub(crate) use roster::Roster;
 pub use server::Addresses;
 pub(crate) use server::{Listeners, Server};

@@ -9,6 +9,7 @@ use crate::{
     letters,
     lifecycle::Happened,
     meters::{EventKind, EventOutcome},
+    status::Letters,
     worker::{Accepted, Held, Running, Worker, accepted, blocking},
 };
 
@@ -26,18 +27,20 @@ impl Worker {
         let kind = EventKind::of(&letter.event);
         let parked = async {
             let store = self.store(held).await?;
-            let writing = store.clone();
+            let writing = store;
             let park = [LetterChange::Park(letter)];
-            blocking(move || writing.commit_letters(&WriteSet::default(), Some(step), &park))
-                .await?;
-            Ok(store.letter_count())
+            blocking(move || {
+                writing.commit_letters(&WriteSet::default(), Some(step), &park)?;
+                Ok(Letters::of(&writing))
+            })
+            .await
         };
         match parked.await {
-            Ok(count) => {
+            Ok(letters) => {
                 self.failing.passed(source);
                 self.status.has_come(source, cursor);
                 self.status.meters.event(kind, EventOutcome::Parked);
-                self.status.has_letters(count);
+                self.status.has_letters(letters);
                 tracing::warn!(
                     module = %self.name, %source, block, turn, attempts,
                     "an event has failed too often and is parked: see `nexum module dead-letters {} list`",
@@ -106,7 +109,7 @@ impl Worker {
             let cursor = store.cursor(&source);
             let step = cursor.and_then(|cursor| letters::settled(&letter, cursor, remembered));
             store.commit_letters(&handled.writes, step, &[LetterChange::Remove(id)])?;
-            Ok(store.letter_count())
+            Ok(Letters::of(&store))
         });
         self.status.has_letters(settled.await?);
         Ok(())
@@ -144,7 +147,7 @@ impl Worker {
         let store = module.store.clone();
         let changed = blocking(move || {
             store.commit_letters(&WriteSet::default(), None, &changes)?;
-            Ok(store.letter_count())
+            Ok(Letters::of(&store))
         });
         self.status.has_letters(changed.await?);
         Ok(())

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -12,13 +12,19 @@ use std::{
 use nexum_chain::Place;
 use nexum_host::{Loaded, Usage};
 use nexum_manifest::Resources;
+use nexum_store::{DeadLetter, ModuleStore};
 use nexum_types::{BlockNumber, Counter, Cursor, Event, ModuleName, Source};
 
 use crate::{
     failure::FailureKind,
     lifecycle::Phase,
     meters::{EventKind, EventOutcome, Meters},
+    observe::shortened,
+    wire::LetterReport,
 };
+
+/// The dead letters of a module that are told without asking its state.
+const NEWEST_LETTERS: usize = 5;
 
 /// One module, at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +59,6 @@ pub(crate) struct StatusBoard {
     name: ModuleName,
     pub(crate) meters: Meters,
     skipped: Counter,
-    letters: AtomicUsize,
     made: Instant,
     /// When the call in flight began, in nanoseconds since `made` and one more; 0: there is none.
     call_began: AtomicU64,
@@ -70,7 +75,37 @@ struct Detail {
     failing: u64,
     last_error: Option<String>,
     stalled: Option<String>,
+    letters: Letters,
     version: Arc<VersionRuns>,
+}
+
+/// The dead letters that a module has.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Letters {
+    count: usize,
+    /// Newest first, without their events.
+    newest: Arc<[LetterReport]>,
+}
+
+impl Letters {
+    /// Those in a state. Reads from the disk, where there are any; what cannot be read is not
+    /// told, and comes up as soon as the module uses its state.
+    pub(crate) fn of(store: &ModuleStore) -> Self {
+        let count = store.letter_count();
+        let newest = match count {
+            0 => Vec::new(),
+            _ => store.newest_letters(NEWEST_LETTERS).unwrap_or_default(),
+        };
+        let report = |(id, letter): &(u64, DeadLetter)| {
+            let report = LetterReport::new(*id, letter, false);
+            let error = shortened(&report.error);
+            LetterReport { error, ..report }
+        };
+        Self {
+            count,
+            newest: newest.iter().map(report).collect(),
+        }
+    }
 }
 
 /// What there is to tell of the version that runs.
@@ -97,7 +132,6 @@ impl StatusBoard {
             name,
             meters: Meters::default(),
             skipped: Counter::default(),
-            letters: AtomicUsize::new(0),
             made: Instant::now(),
             call_began: AtomicU64::new(0),
             detail: Mutex::new(Detail {
@@ -108,6 +142,7 @@ impl StatusBoard {
                 failing: 0,
                 last_error: None,
                 stalled: None,
+                letters: Letters::default(),
                 version: VersionRuns::of(loaded),
             }),
         }
@@ -194,8 +229,13 @@ impl StatusBoard {
         self.detail().last_error = Some(error);
     }
 
-    pub(crate) fn has_letters(&self, count: usize) {
-        self.letters.store(count, Ordering::Relaxed);
+    pub(crate) fn has_letters(&self, letters: Letters) {
+        self.detail().letters = letters;
+    }
+
+    /// The newest dead letters, newest first.
+    pub(crate) fn newest_letters(&self) -> Arc<[LetterReport]> {
+        Arc::clone(&self.detail().letters.newest)
     }
 
     /// What the module is doing from now on, and how often it has failed in a row.
@@ -232,7 +272,7 @@ impl StatusBoard {
             failed: meters.failures.iter().map(|(_, count)| count).sum(),
             failing: detail.failing,
             parked: meters.events_that(EventOutcome::Parked),
-            letters: self.letters.load(Ordering::Relaxed),
+            letters: detail.letters.count,
             last_error: detail.last_error,
         }
     }

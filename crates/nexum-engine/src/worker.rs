@@ -22,7 +22,7 @@ use crate::{
     letters::{self, Failing},
     lifecycle::{Backoff, Happened, Lifecycle, Phase},
     modules::Open,
-    status::StatusBoard,
+    status::{Letters, StatusBoard},
 };
 
 /// How long the cursor of a module that writes nothing may run ahead of the disk. Repeating
@@ -268,14 +268,14 @@ impl Worker {
         let places = self.inlets.iter();
         let places = places.map(|inlet| (inlet.route.source(), inlet.place()));
         self.status.reads(places.collect());
-        let letters = match store.letter_count() {
-            0 => Vec::new(),
+        let (letters, told) = match store.letter_count() {
+            0 => Default::default(),
             _ => {
                 let store = store.clone();
-                blocking(move || store.letters()).await?
+                blocking(move || Ok((store.letters()?, Letters::of(&store)))).await?
             }
         };
-        self.status.has_letters(letters.len());
+        self.status.has_letters(told);
         let mut running = Running {
             instance,
             store,

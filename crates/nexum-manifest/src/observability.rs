@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use serde_json::{Value, json};
 
 use crate::{
-    ObservabilitySettings,
+    ObservabilitySettings, StatusPage,
     decode::{At, Decode, Decoder, Node, Written, table},
     source::Span,
     wording::quoted,
@@ -25,6 +25,8 @@ table! {
         default health: At<Listen> = At::nowhere(loopback(ObservabilitySettings::HEALTH_PORT)),
         /// The host names by which both are asked, such as "nexum.internal". An IP address and `localhost` always do.
         optional hosts: Vec<At<HostName>>,
+        /// What the status page shows: "with-logs", "without-logs", or "off" for no page. Without this key, the last lines of the log are shown only where `health` is a loopback address.
+        optional status_page: StatusPage,
     }
 }
 
@@ -93,6 +95,20 @@ impl Decode for HostName {
     }
 }
 
+impl Decode for StatusPage {
+    const EXPECTS: &'static str = "\"with-logs\", \"without-logs\" or \"off\"";
+
+    fn schema() -> Value {
+        json!({ "type": "string", "enum": ["with-logs", "without-logs", "off"] })
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        let text = decoder.text::<Self>(node)?;
+        let index = decoder.name(node, text, &["with-logs", "without-logs", "off"])?;
+        Some([Self::WithLogs, Self::WithoutLogs, Self::Off][index])
+    }
+}
+
 /// Where the addresses are written. `None`: it is the default.
 #[derive(Debug, Default)]
 pub(crate) struct Spans {
@@ -119,6 +135,9 @@ pub(crate) fn resolve(
             metrics: raw.metrics.value.0,
             health: raw.health.value.0,
             hosts: hosts.iter().map(|host| host.value.0.clone()).collect(),
+            status_page: raw
+                .status_page
+                .unwrap_or_else(|| StatusPage::unsaid(raw.health.value.0)),
         };
         let written = |at: &At<Listen>| Some(at.span.clone()).filter(|span| !span.is_empty());
         let spans = Spans {

@@ -440,6 +440,30 @@ pub struct ObservabilitySettings {
     /// The host names by which both are asked, in lower case, besides `localhost` and IP
     /// addresses, which always do.
     pub hosts: BTreeSet<String>,
+    /// What the status page shows.
+    pub status_page: StatusPage,
+}
+
+/// What the status page shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StatusPage {
+    /// Modules, chains, dead letters, and the last lines of the log.
+    WithLogs,
+    /// All of that but the log.
+    WithoutLogs,
+    /// There is no page.
+    Off,
+}
+
+impl StatusPage {
+    /// What it shows where the operator does not say: the log only to who is on this machine.
+    pub(crate) fn unsaid(health: Option<SocketAddr>) -> Self {
+        if health.is_some_and(|address| address.ip().is_loopback()) {
+            Self::WithLogs
+        } else {
+            Self::WithoutLogs
+        }
+    }
 }
 
 impl ObservabilitySettings {
@@ -457,6 +481,7 @@ impl Default for ObservabilitySettings {
             metrics: on(Self::METRICS_PORT),
             health: on(Self::HEALTH_PORT),
             hosts: BTreeSet::new(),
+            status_page: StatusPage::WithLogs,
         }
     }
 }

@@ -172,6 +172,23 @@ pub(crate) fn read_all(db: &Database) -> Result<Vec<(u64, DeadLetter)>, Fault> {
         .collect()
 }
 
+/// The last `most` dead letters, by number, newest first.
+pub(crate) fn read_newest(db: &Database, most: usize) -> Result<Vec<(u64, DeadLetter)>, Fault> {
+    let transaction = db.begin_read()?;
+    let Some(letters) = table(&transaction)? else {
+        return Ok(Vec::new());
+    };
+    letters
+        .range::<u64>(..)?
+        .rev()
+        .take(most)
+        .map(|row| {
+            let (id, letter) = row?;
+            Ok((id.value(), decode(letter.value())?))
+        })
+        .collect()
+}
+
 /// One dead letter.
 pub(crate) fn read(db: &Database, id: u64) -> Result<Option<DeadLetter>, Fault> {
     let transaction = db.begin_read()?;

@@ -236,6 +236,12 @@ impl ModuleStore {
         guarded(&self.0.path, || letters::read_all(&self.0.db))
     }
 
+    /// The last `most` of them, newest first. Reads from the disk.
+    pub fn newest_letters(&self, most: usize) -> Result<Vec<(u64, DeadLetter)>, StoreError> {
+        self.check_running()?;
+        guarded(&self.0.path, || letters::read_newest(&self.0.db, most))
+    }
+
     /// The dead letter of that number. Reads from the disk.
     pub fn letter(&self, id: u64) -> Result<Option<DeadLetter>, StoreError> {
         self.check_running()?;

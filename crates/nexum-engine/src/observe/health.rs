@@ -259,7 +259,8 @@ fn chain_reason(chain: &ChainLook) -> Option<String> {
     none.then(|| format!("no endpoint of chain {} is well", chain.stats.chain))
 }
 
-fn shortened(text: &str) -> String {
+/// A text, and what is beyond [`MAX_ERROR_BYTES`] of it left out.
+pub(crate) fn shortened(text: &str) -> String {
     let end = text.floor_char_boundary(MAX_ERROR_BYTES);
     if end == text.len() {
         return text.to_owned();

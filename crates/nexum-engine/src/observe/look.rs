@@ -13,6 +13,7 @@ use crate::{
     meters::MetersReading,
     modules::{Core, Handle},
     status::{ModuleStatus, StatusBoard},
+    wire::LetterReport,
 };
 
 /// Everything at one moment.
@@ -47,6 +48,8 @@ pub(crate) struct ModuleLook {
     pub(crate) usage: UsageReading,
     pub(crate) resources: Resources,
     pub(crate) state_bytes: Option<u64>,
+    /// Its newest dead letters, newest first.
+    pub(crate) letters: Arc<[LetterReport]>,
     /// By chain: how many blocks there are for it, at the depth that it asks for, which it is not
     /// done with. Of a chain that it has at several depths, the most.
     pub(crate) lag: BTreeMap<ChainId, u64>,
@@ -124,6 +127,7 @@ impl ModuleLook {
             usage: version.usage.read(),
             resources: version.resources,
             state_bytes: card.state_bytes,
+            letters: card.status.newest_letters(),
             lag: lag(&card.status, feeds),
         }
     }

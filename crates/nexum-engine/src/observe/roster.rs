@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use nexum_chain::Chains;
@@ -36,6 +36,8 @@ impl Stage {
 #[derive(Debug)]
 pub(crate) struct Roster {
     started: Instant,
+    /// The same by the clock on the wall.
+    started_at: SystemTime,
     chains: OnceLock<Chains>,
     now: Mutex<Now>,
 }
@@ -61,6 +63,7 @@ impl Roster {
     pub(crate) fn new() -> Self {
         Self {
             started: Instant::now(),
+            started_at: SystemTime::now(),
             chains: OnceLock::new(),
             now: Mutex::new(Now {
                 stage: Stage::Starting,
@@ -87,6 +90,11 @@ impl Roster {
         let mut now = self.now();
         now.stage = Stage::Stopping;
         now.modules = Known::Ending(modules);
+    }
+
+    /// When the engine began to start.
+    pub(crate) fn started_at(&self) -> SystemTime {
+        self.started_at
     }
 
     /// How everything is now.

@@ -7,10 +7,7 @@ use std::{
     collections::BTreeSet,
     fmt, io,
     net::{SocketAddr, TcpListener as StdListener},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
     thread,
     time::Duration,
 };
@@ -18,18 +15,18 @@ use std::{
 use axum::{Router, middleware};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use nexum_manifest::{EngineFile, ManifestErrors, Place, Problem};
+use nexum_manifest::{EngineFile, ManifestErrors, Place, Problem, StatusPage};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
-    sync::oneshot,
+    sync::{OwnedSemaphorePermit, oneshot},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::{guard, metrics, patience::Patient, probes, roster::Roster};
-use crate::connections;
+use super::{guard, metrics, page::Page, patience::Patient, probes, roster::Roster};
+use crate::{connections, logbook::LogBook};
 
 /// Connections of one server at the same time.
 const MAX_CONNECTIONS: usize = 64;
@@ -56,6 +53,7 @@ pub(crate) struct Listeners {
     metrics: Option<StdListener>,
     health: Option<StdListener>,
     hosts: BTreeSet<String>,
+    status_page: StatusPage,
 }
 
 /// The servers at work. They end with it.
@@ -67,13 +65,18 @@ pub(crate) struct Server {
 }
 
 /// In the extensions of a request: says that its answer is a stream, which takes as long as it
-/// takes.
+/// takes, and has a place among the streams until the connection has ended.
 #[derive(Clone, Default)]
-pub(super) struct Unhurried(Arc<AtomicBool>);
+pub(super) struct Unhurried(Arc<OnceLock<OwnedSemaphorePermit>>);
 
 impl Unhurried {
+    pub(super) fn takes_its_time(&self, place: OwnedSemaphorePermit) {
+        // A connection has one request, and so one answer.
+        let _ = self.0.set(place);
+    }
+
     fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.get().is_some()
     }
 }
 
@@ -103,17 +106,20 @@ impl Listeners {
                 metrics,
                 health,
                 hosts: settings.hosts.clone(),
+                status_page: settings.status_page,
             }),
             Some(errors) => Err(errors),
         }
     }
 
-    /// Serves what is to be told of `roster`. Needs no runtime of the caller's.
-    pub(crate) fn serve(self, roster: &Arc<Roster>) -> io::Result<Server> {
+    /// Serves what is to be told of `roster`, and the last lines of `log` where the operator wants
+    /// them shown. Needs no runtime of the caller's.
+    pub(crate) fn serve(self, roster: &Arc<Roster>, log: &Arc<LogBook>) -> io::Result<Server> {
         let Self {
             metrics,
             health,
             hosts,
+            status_page,
         } = self;
         let address = |listener: &Option<StdListener>| {
             listener.as_ref().map(StdListener::local_addr).transpose()
@@ -140,7 +146,15 @@ impl Listeners {
         };
         let routes = || metrics::routes(Arc::clone(roster));
         let metrics = metrics.map(|listener| (listener, guarded(routes())));
-        let health = health.map(|listener| (listener, guarded(probes::routes(Arc::clone(roster)))));
+        let page = Page::new(status_page, roster, log, &stop);
+        let routes = || {
+            let probes = probes::routes(Arc::clone(roster));
+            match &page {
+                Some(page) => probes.merge(page.clone().routes()),
+                None => probes,
+            }
+        };
+        let health = health.map(|listener| (listener, guarded(routes())));
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -162,6 +176,9 @@ impl Listeners {
                     }
                 }
                 stop.cancelled().await;
+                if let Some(page) = page {
+                    page.ended().await;
+                }
             }
         };
         thread::Builder::new()

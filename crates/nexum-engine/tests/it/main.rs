@@ -39,5 +39,6 @@ mod reorgs;
 mod rooms;
 mod rpc;
 mod servers;
+mod status_page;
 mod transactions;
 mod world;

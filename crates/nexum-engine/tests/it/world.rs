@@ -12,7 +12,8 @@ use std::{
 };
 
 use nexum_engine::{
-    Backoff, CodeOrigins, Engine, ModuleStatus, Operator, Options, Phase, StartError, Stopped,
+    Backoff, CodeOrigins, Engine, LogBook, ModuleStatus, Operator, Options, Phase, StartError,
+    Stopped,
 };
 use nexum_host::{Host, SystemClock};
 use nexum_manifest::{Setup, Start};
@@ -258,6 +259,7 @@ pub(crate) struct World {
     observability: String,
     host: Option<Arc<Host>>,
     backoff: Backoff,
+    log: Arc<LogBook>,
 }
 
 impl World {
@@ -277,6 +279,7 @@ impl World {
             folder,
             host,
             backoff: Backoff::default(),
+            log: Arc::default(),
             chains: String::new(),
             policy: String::new(),
             entries: Vec::new(),
@@ -358,6 +361,17 @@ impl World {
         self
     }
 
+    /// A line for `[observability]`, further to the addresses.
+    pub(crate) fn observability(mut self, line: &str) -> Self {
+        writeln!(self.observability, "{line}").unwrap();
+        self
+    }
+
+    /// The log that the engines of this world are given, which the test writes.
+    pub(crate) fn log(&self) -> &LogBook {
+        &self.log
+    }
+
     /// The component of a module that is in this world, to be tampered with.
     pub(crate) fn component(&self, module: &str) -> PathBuf {
         self.folder.path().join(module).join("module.wasm")
@@ -406,7 +420,7 @@ impl World {
         };
         let options = Options {
             backoff: self.backoff,
-            ..Options::default()
+            log: Arc::clone(&self.log),
         };
         let engine = Engine::start_with(&host, setup, options).await;
         engine.map(|engine| Running { engine })

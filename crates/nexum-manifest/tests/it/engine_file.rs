@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use nexum_manifest::{
     Capability, Ceilings, ChainSettings, EngineConfig, LogFormat, LogLevel, LogLevels, LogSettings,
-    ModuleEntry, ObservabilitySettings, Policy, Rate, Sha256,
+    ModuleEntry, ObservabilitySettings, Policy, Rate, Sha256, StatusPage,
 };
 use nexum_types::{ChainId, Config, ConfigValue};
 
@@ -50,6 +50,7 @@ fn a_full_file_resolves_to_what_it_says() {
             metrics = "off"
             health = "[::1]:8081"
             hosts = ["Nexum.internal", "nexum"]
+            status_page = "off"
 
             [chains.1]
             poll_interval = "500ms"
@@ -146,6 +147,7 @@ fn a_full_file_resolves_to_what_it_says() {
             metrics: None,
             health: Some("[::1]:8081".parse().unwrap()),
             hosts: ["nexum".to_owned(), "nexum.internal".to_owned()].into(),
+            status_page: StatusPage::Off,
         },
         modules: vec![
             ModuleEntry {
@@ -193,6 +195,7 @@ fn what_is_not_said_has_a_default() {
         metrics: Some("127.0.0.1:9090".parse().unwrap()),
         health: Some("127.0.0.1:8080".parse().unwrap()),
         hosts: BTreeSet::new(),
+        status_page: StatusPage::WithLogs,
     };
     assert_eq!(config.observability, observability);
     assert!(config.chains.is_empty() && config.modules.is_empty());

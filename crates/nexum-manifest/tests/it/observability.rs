@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::Path};
 
-use nexum_manifest::{EngineFile, ObservabilitySettings, Place};
+use nexum_manifest::{EngineFile, ObservabilitySettings, Place, StatusPage};
 
 use crate::check::{ENGINE, Folder, check_engine, env};
 
@@ -34,6 +34,47 @@ fn each_is_an_address_or_off() {
 }
 
 #[test]
+fn the_log_is_shown_on_loopback_or_where_the_operator_says_so() {
+    let page = |text: &str| settings(text).status_page;
+    for (health, unsaid) in [
+        ("127.0.0.1:8080", StatusPage::WithLogs),
+        ("127.1.2.3:8080", StatusPage::WithLogs),
+        ("[::1]:8080", StatusPage::WithLogs),
+        ("0.0.0.0:8080", StatusPage::WithoutLogs),
+        ("[::]:8080", StatusPage::WithoutLogs),
+        ("10.0.0.5:8080", StatusPage::WithoutLogs),
+    ] {
+        let health = format!("health = \"{health}\"\n");
+        assert_eq!(page(&health), unsaid, "{health}");
+        for (word, said) in [
+            ("with-logs", StatusPage::WithLogs),
+            ("without-logs", StatusPage::WithoutLogs),
+            ("off", StatusPage::Off),
+        ] {
+            assert_eq!(page(&format!("{health}status_page = \"{word}\"\n")), said);
+        }
+    }
+}
+
+#[test]
+fn what_no_status_page_is() {
+    check_after(
+        "[observability]\nstatus_page = \"with-log\"\n",
+        "
+nexum-engine.toml:4:15: `observability.status_page` does not take \"with-log\"
+  help: did you mean \"with-logs\"?
+",
+    );
+    check_after(
+        "[observability]\nstatus_page = false\n",
+        "
+nexum-engine.toml:4:15: `observability.status_page` takes \"with-logs\", \"without-logs\" or \"off\", not a boolean
+  help: What the status page shows: \"with-logs\", \"without-logs\", or \"off\" for no page
+",
+    );
+}
+
+#[test]
 fn what_is_no_address() {
     check_after(
         "[observability]
@@ -47,7 +88,7 @@ nexum-engine.toml:4:11: `observability.metrics` is \"localhost:9090\", which is 
 nexum-engine.toml:5:10: `observability.health` takes an address such as \"127.0.0.1:9090\", or \"off\", not an integer
   help: The address of the health reports, under `/health`, and of the status page, or \"off\"
 nexum-engine.toml:6:1: unknown key `metric` in `observability`
-  help: the keys here are `metrics`, `health`, `hosts`
+  help: the keys here are `metrics`, `health`, `hosts`, `status_page`
 ",
     );
 }

@@ -28,6 +28,7 @@ fn module(name: &str, phase: Phase) -> ModuleLook {
         usage: Default::default(),
         resources: Resources::default(),
         state_bytes: None,
+        letters: [].into(),
         lag: BTreeMap::new(),
     }
 }
