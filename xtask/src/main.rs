@@ -2,6 +2,7 @@
 //! target folder, on a machine that has rustup's Rust and a C compiler.
 
 mod bench;
+mod chromium;
 mod demo;
 mod process;
 mod promtool;

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::{
-    Failure,
+    Failure, chromium,
     process::{cargo, execute, root, target_dir},
     promtool, tools,
 };
@@ -18,6 +18,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     tools::ensure_guest_target()?;
     let anvil = tools::ensure_anvil()?;
     let promtool = promtool::ensure_promtool()?;
+    let chromium = chromium::ensure_chromium()?;
     if args.filter.is_none() {
         checks()?;
         execute(guests("test").args(["--package", "balance-watch", "--locked"]))?;
@@ -27,7 +28,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .args(["test", "--workspace", "--locked", "--no-fail-fast", "--"])
             .args(args.filter.as_slice())
             .env("NEXUM_ANVIL", anvil)
-            .env("NEXUM_PROMTOOL", promtool),
+            .env("NEXUM_PROMTOOL", promtool)
+            .env("NEXUM_CHROMIUM", chromium),
     )
 }
 

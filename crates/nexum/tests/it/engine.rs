@@ -184,6 +184,23 @@ pub(crate) fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>
     }
 }
 
+/// What the stream of the status page says first: how everything is, and the last lines.
+pub(crate) fn first_events(address: SocketAddr) -> String {
+    let mut stream = BufReader::new(TcpStream::connect(address).unwrap());
+    stream.get_ref().set_read_timeout(Some(DEADLINE)).unwrap();
+    let head = format!("GET /events HTTP/1.1\r\nhost: {address}\r\n\r\n");
+    stream.get_mut().write_all(head.as_bytes()).unwrap();
+    let mut read = String::new();
+    let is_whole = |read: &str| {
+        let log = read.split("event: log\n").nth(1);
+        log.is_some_and(|log| log.contains("\n\n"))
+    };
+    while !is_whole(&read) {
+        assert_ne!(stream.read_line(&mut read).unwrap(), 0, "{read}");
+    }
+    read
+}
+
 /// The answer to a GET, head and body.
 pub(crate) fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();

@@ -1,10 +1,11 @@
 //! The real binary, as an operator meets it: files in a folder, a node on a port, signals, exit
 //! codes, and what is printed.
 //!
-//! [`folder`], [`engine`] and [`node`] set the stage; every other module has one subject.
+//! [`folder`], [`engine`], [`node`], [`browser`] and [`page_server`] set the stage; every other module has one subject.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+mod browser;
 mod code_cache;
 mod engine;
 mod folder;
@@ -13,9 +14,11 @@ mod inspect;
 mod kill;
 mod node;
 mod operate;
+mod page_server;
 mod probes;
 mod quickstart;
 mod refusals;
 mod resync;
 mod secrets;
 mod signals;
+mod status_page;

@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 
 use crate::{
-    engine::{Ended, Engine, eventually, get},
+    engine::{Ended, Engine, eventually, first_events, get},
     folder::{Folder, stderr, stdout},
     node::{CHAIN, Node},
 };
@@ -87,6 +87,7 @@ fn run(base: &str, ways: &[Given], seen: impl Fn(&Folder, &Engine), code: i32) {
         if code == 0 {
             clean("metrics", &get(engine.metrics(), "/metrics"), base);
             clean("health", &get(engine.health(), "/health"), base);
+            clean("status page", &first_events(engine.health()), base);
         }
         let ended = if code == 0 {
             engine.stop()
