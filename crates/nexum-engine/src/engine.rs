@@ -125,6 +125,10 @@ impl Engine {
         roster.has(&chains);
         let configured = bundles.len();
         bundles.extend(Remembered::of(&config.state_dir).bundles(&file, &bundles)?);
+        for problem in file.ceilings_for_nobody(bundles.iter().map(|it| it.name().clone())) {
+            let place = problem.place();
+            tracing::warn!(%place, help = problem.remedy(), "{}", problem.message());
+        }
         let cache = Arc::new(CodeCache::new(&config.state_dir));
         let loader = Loader {
             host,

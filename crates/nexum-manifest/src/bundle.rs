@@ -139,6 +139,12 @@ fn read(engine: &EngineParts, entries: &[EntryParts]) -> (Vec<Bundle>, Vec<Probl
     (bundles, of_engine)
 }
 
+/// The name that an entry's module would run under, if its bundle can be read.
+pub(crate) fn name_of(entry: &EntryParts) -> Option<ModuleName> {
+    let named = entry.entry.name.clone();
+    named.or_else(|| open(&entry.entry.path, &entry.path).ok()?.name)
+}
+
 /// The bundle's manifest, or what the entry at `place` gets for an answer.
 fn open(folder: &Path, place: &Place) -> Result<ModuleParts, Box<Problem>> {
     let path = folder.join(MANIFEST);
@@ -226,8 +232,9 @@ fn denied(engine: &EngineParts, entry: &EntryParts, parts: &ModuleParts) -> Vec<
     let denied = engine.policy.of(name).denied();
     let denied = file.manifest.capabilities.required.intersection(&denied);
     let problem = |capability: &Capability| {
-        let own = engine.denied_at.get(&(Some(name.clone()), *capability));
-        let place = own.or_else(|| engine.denied_at.get(&(None, *capability)));
+        let denied_at = &engine.said.denied;
+        let own = denied_at.get(&(Some(name.clone()), *capability));
+        let place = own.or_else(|| denied_at.get(&(None, *capability)));
         let message = format!(
             "module {name} requires the capability \"{capability}\", which the policy denies"
         );

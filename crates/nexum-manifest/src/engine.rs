@@ -18,7 +18,7 @@ use crate::{
     decode::{self, At, Decode, table},
     file::{self, Parsed},
     observability::{self, RawObservability},
-    policy::{self, RawPolicy},
+    policy::{self, RawPolicy, Said},
     secret::Env,
     source::{Shown, Source, Span},
 };
@@ -196,7 +196,8 @@ impl EngineFile {
             chains: self.parts.chains.clone(),
             file: self.parts.file.clone(),
             policy: self.parts.policy.clone(),
-            denied_at: self.parts.denied_at.clone(),
+            said: self.parts.said.clone(),
+            disabled: Vec::new(),
             endpoints: BTreeMap::new(),
             metrics: self.parts.metrics.clone(),
             health: self.parts.health.clone(),
@@ -205,6 +206,19 @@ impl EngineFile {
         let (bundles, of_bundles) = bundle::read_all(&parts);
         let problems = parts.problems.iter().cloned().chain(of_bundles).collect();
         ManifestErrors::new(problems).map_or(Ok(bundles), Err)
+    }
+
+    /// What under `[policy.modules]` is for no module, each as a problem that refuses nothing.
+    /// `modules`: those that run or are to, from this file or not. Those that this file disables
+    /// are known, too.
+    #[must_use]
+    pub fn ceilings_for_nobody(
+        &self,
+        modules: impl IntoIterator<Item = ModuleName>,
+    ) -> Vec<Problem> {
+        let mut known: BTreeSet<_> = modules.into_iter().collect();
+        known.extend(self.parts.disabled.iter().filter_map(bundle::name_of));
+        self.parts.said.to_nobody(&known)
     }
 
     /// Where the address of the metrics is written: the file as a whole where it is the default.
@@ -275,11 +289,13 @@ pub(crate) struct EngineParts {
     /// The name of the file that configures the chains.
     pub(crate) file: String,
     pub(crate) policy: Policy,
-    /// Where a capability is denied: to one module, or to all.
-    pub(crate) denied_at: BTreeMap<(Option<ModuleName>, Capability), Place>,
+    /// Where the policy says what.
+    pub(crate) said: Arc<Said<Place>>,
     pub(crate) problems: Vec<Problem>,
     /// The enabled entries that have a path.
     pub(crate) entries: Vec<EntryParts>,
+    /// The others that have one.
+    pub(crate) disabled: Vec<EntryParts>,
     /// The chains that are configured, well or not.
     pub(crate) chains: BTreeSet<ChainId>,
     endpoints: BTreeMap<ChainId, Vec<Place>>,
@@ -308,7 +324,7 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
         chains::resolve(chains, folder, env, &mut places, &mut decoder)
     });
     let raw_policy = raw.as_ref().and_then(|raw| raw.policy.as_ref());
-    let (policy, denied_at) = policy::resolve(raw_policy, &mut decoder);
+    let (policy, said) = policy::resolve(raw_policy, &mut decoder);
     let observability = raw.as_ref().and_then(|raw| raw.observability.as_ref());
     let (observability, listen) = observability::resolve(observability, &mut decoder);
     let words = decode::words(&RawEngineFile::schema());
@@ -321,6 +337,11 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
         .iter()
         .flat_map(|raw| enabled(raw.modules.as_ref()))
         .filter_map(|raw| entry(raw, folder, &source))
+        .collect();
+    let all = raw.iter().filter_map(|raw| raw.modules.as_ref()).flatten();
+    let disabled = all
+        .filter(|entry| !entry.value.enabled)
+        .filter_map(|raw| entry(&raw.value, folder, &source))
         .collect();
     let config = raw.as_ref().zip(chains).and_then(|(raw, chains)| {
         let engine = raw.engine.as_ref()?;
@@ -344,16 +365,14 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
     let parts = EngineParts {
         problems: file::problems(&source, decoder.found),
         entries,
+        disabled,
         chains: configured.flat_map(RawChains::ids).collect(),
         endpoints: places
             .into_iter()
             .map(|(chain, spans)| (chain, place(spans)))
             .collect(),
         file: source.name().to_owned(),
-        denied_at: denied_at
-            .into_iter()
-            .map(|(key, span)| (key, source.place(span)))
-            .collect(),
+        said: Arc::new(said.places(&source)),
         policy,
         metrics: written(listen.metrics),
         health: written(listen.health),

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,13 +12,13 @@ use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use crate::{
-    Capability, Ceilings, Policy, Rate,
+    Capability, Ceilings, Policy, Problem, Rate,
     chains::{self, PerSecond},
     decode::{At, Decode, Decoder, Node, Tried, table},
     lists::Set,
-    source::Span,
+    source::{Place, Source, Span},
     values::AtLeast,
-    wording::key_text,
+    wording::{self, key_text},
 };
 
 table! {
@@ -111,7 +112,7 @@ impl Decode for Deniable {
 }
 
 /// `[policy.modules.<name>]`. A table that is bad altogether is left out.
-pub(crate) struct RawOverrides(BTreeMap<ModuleName, RawCeilings>);
+pub(crate) struct RawOverrides(BTreeMap<ModuleName, At<RawCeilings>>);
 
 impl Decode for RawOverrides {
     const EXPECTS: &'static str = "a table";
@@ -142,8 +143,9 @@ impl Decode for RawOverrides {
                 continue;
             };
             let raw = decoder.within(text, "", |decoder| RawCeilings::decode(node, decoder));
-            if let Some(raw) = raw {
-                overrides.insert(name, raw);
+            if let Some(value) = raw {
+                let span = key.span();
+                overrides.insert(name, At { span, value });
             }
         }
         Some(Self(overrides))
@@ -177,24 +179,83 @@ macro_rules! ceilings {
     }};
 }
 
-/// Where the operator denies what.
-pub(crate) type DeniedAt = BTreeMap<(Option<ModuleName>, Capability), Span>;
+/// Where in the file the policy says what.
+#[derive(Debug)]
+pub(crate) struct Said<Where> {
+    /// Capabilities that are denied: to one module, or to all.
+    pub(crate) denied: BTreeMap<(Option<ModuleName>, Capability), Where>,
+    /// The ceilings of single modules.
+    pub(crate) modules: BTreeMap<ModuleName, Where>,
+}
 
-/// The policy, and where in the file capabilities are denied.
-pub(crate) fn resolve(raw: Option<&RawPolicy>, decoder: &mut Decoder) -> (Policy, DeniedAt) {
+impl<Where> Default for Said<Where> {
+    fn default() -> Self {
+        Self {
+            denied: BTreeMap::new(),
+            modules: BTreeMap::new(),
+        }
+    }
+}
+
+impl Said<Span> {
+    pub(crate) fn places(self, source: &Arc<Source>) -> Said<Place> {
+        let denied = self.denied.into_iter();
+        let modules = self.modules.into_iter();
+        Said {
+            denied: denied
+                .map(|(key, span)| (key, source.place(span)))
+                .collect(),
+            modules: modules
+                .map(|(name, span)| (name, source.place(span)))
+                .collect(),
+        }
+    }
+}
+
+impl Said<Place> {
+    /// The ceilings of modules that there are not, each as a problem that refuses nothing: its
+    /// module may be loaded later.
+    pub(crate) fn to_nobody(&self, known: &BTreeSet<ModuleName>) -> Vec<Problem> {
+        let names: Vec<_> = known.iter().map(ModuleName::as_str).collect();
+        let unknown = self
+            .modules
+            .iter()
+            .filter(|(name, _)| !known.contains(*name));
+        let problem = |(name, place): (&ModuleName, &Place)| {
+            let message = format!(
+                "`policy.modules.{name}` is for no module: none of that name is configured or was loaded"
+            );
+            let help = match wording::nearest(name.as_str(), &names) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if names.is_empty() => {
+                    "there is no module; take it out, unless one is to be loaded".to_owned()
+                }
+                None => format!("there are {}", wording::listed(&names)),
+            };
+            Problem::new(place.clone(), message)
+                .with_label("no such module")
+                .with_help(help)
+        };
+        unknown.map(problem).collect()
+    }
+}
+
+/// The policy, and where in the file it says what.
+pub(crate) fn resolve(raw: Option<&RawPolicy>, decoder: &mut Decoder) -> (Policy, Said<Span>) {
+    let mut said = Said::default();
     let Some(raw) = raw else {
-        return (Policy::default(), DeniedAt::new());
+        return (Policy::default(), said);
     };
-    let mut denied_at = DeniedAt::new();
     let mut note = |module: Option<&ModuleName>, denied: Option<&Set<Deniable>>| {
         for item in denied.iter().flat_map(|set| &set.0) {
-            denied_at.insert((module.cloned(), item.value.0), item.span.clone());
+            let key = (module.cloned(), item.value.0);
+            said.denied.insert(key, item.span.clone());
         }
     };
     note(None, raw.denied_capabilities.as_ref());
     let mut modules = BTreeMap::new();
     let every = decoder.within("policy", "", |decoder| {
-        for (name, raw) in raw.modules.iter().flat_map(|overrides| &overrides.0) {
+        for (name, At { value: raw, .. }) in raw.modules.iter().flat_map(|all| &all.0) {
             note(Some(name), raw.denied_capabilities.as_ref());
             let key = format!("modules.{name}");
             let own = decoder.within(&key, "", |decoder| ceilings!(raw, decoder));
@@ -202,12 +263,16 @@ pub(crate) fn resolve(raw: Option<&RawPolicy>, decoder: &mut Decoder) -> (Policy
         }
         ceilings!(raw, decoder)
     });
+    let overrides = raw.modules.iter().flat_map(|all| &all.0);
+    said.modules = overrides
+        .map(|(name, at)| (name.clone(), at.span.clone()))
+        .collect();
     let policy = Policy {
         every,
         modules,
         require_digest: raw.require_digest,
     };
-    (policy, denied_at)
+    (policy, said)
 }
 
 impl Policy {

@@ -58,6 +58,12 @@ impl Problem {
         self
     }
 
+    /// Where it is.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The file, as its path was given.
     #[must_use]
     pub fn file(&self) -> &str {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use nexum_engine::Remembered;
 use nexum_manifest::{Problem, Setup};
 use serde::Serialize;
 
@@ -18,6 +19,8 @@ struct Report<'a> {
     chains: Vec<Chain>,
     modules: Vec<Module<'a>>,
     problems: Vec<&'a Problem>,
+    /// What refuses nothing, and is hardly meant.
+    warnings: Vec<Problem>,
 }
 
 #[derive(Debug, Serialize)]
@@ -49,6 +52,7 @@ pub(crate) fn check(config: &ConfigFile, json: bool) -> Result<(), Failure> {
                 chains: Vec::new(),
                 modules: Vec::new(),
                 problems: errors.problems().collect(),
+                warnings: Vec::new(),
             })?;
             Err(Failure::AlreadyTold(Code::Refused))
         }
@@ -76,7 +80,19 @@ fn report(setup: &Setup) -> Report<'_> {
         chains: chains.collect(),
         modules: modules.collect(),
         problems: Vec::new(),
+        warnings: warnings(setup),
     }
+}
+
+/// Modules that were loaded at run time count. Where it cannot be read which they are, a start says
+/// so, and nothing is told here.
+fn warnings(setup: &Setup) -> Vec<Problem> {
+    let state_dir = &setup.engine.config().state_dir;
+    let Ok(loaded) = Remembered::of(state_dir).names() else {
+        return Vec::new();
+    };
+    let configured = setup.bundles.iter().map(|bundle| bundle.name().clone());
+    setup.engine.ceilings_for_nobody(configured.chain(loaded))
 }
 
 fn as_text(config: &ConfigFile, report: &Report<'_>) -> String {
@@ -87,6 +103,9 @@ fn as_text(config: &ConfigFile, report: &Report<'_>) -> String {
     }
     for Module { name, version } in &report.modules {
         let _ = writeln!(text, "  module {name} {version}");
+    }
+    for warning in &report.warnings {
+        let _ = writeln!(text, "warning: {warning:#}");
     }
     text
 }

@@ -15,6 +15,7 @@ mod kill;
 mod node;
 mod operate;
 mod page_server;
+mod policy;
 mod probes;
 mod quickstart;
 mod refusals;
