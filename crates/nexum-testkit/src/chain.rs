@@ -3,6 +3,9 @@
 
 mod block;
 mod branch;
+#[cfg(feature = "server")]
+mod heads;
+mod state;
 
 use std::{
     ops::RangeInclusive,
@@ -10,11 +13,13 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, U256};
-use tokio::sync::watch;
-
 pub use block::{ChainBlock, ChainLog, IntoTopic, NewLog};
-pub use branch::Branch;
-pub(crate) use branch::News;
+pub use branch::{Branch, News};
+#[cfg(feature = "server")]
+pub use heads::Heads;
+#[cfg(feature = "server")]
+pub(crate) use heads::NewsReader;
+pub use state::{CallAnswer, CallInput};
 
 /// How far `safe` is behind the head.
 pub(crate) const SAFE_DEPTH: u64 = 32;
@@ -53,7 +58,8 @@ struct Shared {
     chain_id: u64,
     branch: Mutex<Branch>,
     /// How many news there are.
-    news: watch::Sender<usize>,
+    #[cfg(feature = "server")]
+    news: tokio::sync::watch::Sender<usize>,
 }
 
 impl ScriptedChain {
@@ -64,7 +70,8 @@ impl ScriptedChain {
             shared: Arc::new(Shared {
                 chain_id,
                 branch: Mutex::new(Branch::new(chain_id)),
-                news: watch::Sender::new(0),
+                #[cfg(feature = "server")]
+                news: tokio::sync::watch::Sender::new(0),
             }),
         }
     }
@@ -103,6 +110,11 @@ impl ScriptedChain {
     /// Takes from a balance from the next block on.
     pub fn debit(&self, address: Address, wei: U256) -> Result<(), ChainOpError> {
         self.change(|branch| branch.debit(address, wei))
+    }
+
+    /// Answers calls of a contract from the next block on.
+    pub fn set_call(&self, to: Address, input: CallInput, answer: CallAnswer) {
+        self.change(|branch| branch.set_call(to, input, answer));
     }
 
     /// Does several things in one step: nobody sees the chain in between.
@@ -202,21 +214,10 @@ impl ScriptedChain {
         Arc::clone(&branch.canonical()[number as usize])
     }
 
-    /// Every head from now on, each once, however slowly they are taken.
+    /// What a node would have told its subscribers so far, from the one of that index on.
     #[must_use]
-    pub fn heads(&self) -> Heads {
-        Heads(self.news())
-    }
-
-    /// Everything that subscribers hear from now on.
-    pub(crate) fn news(&self) -> NewsReader {
-        let count = self.shared.news.subscribe();
-        let taken = self.lock().news().len();
-        NewsReader {
-            chain: self.clone(),
-            count,
-            taken,
-        }
+    pub fn news_from(&self, index: usize) -> Vec<News> {
+        self.lock().news().get(index..).unwrap_or_default().to_vec()
     }
 
     fn lock(&self) -> MutexGuard<'_, Branch> {
@@ -228,57 +229,19 @@ impl ScriptedChain {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Branch) -> T) -> T {
-        let (result, news) = {
-            let mut branch = self.lock();
-            let result = change(&mut branch);
-            (result, branch.news().len())
-        };
-        // Two changes may end in either order; the count never goes back.
-        self.shared.news.send_if_modified(|count| {
-            let more = news > *count;
-            *count = news.max(*count);
-            more
-        });
+        let mut branch = self.lock();
+        let result = change(&mut branch);
+        #[cfg(feature = "server")]
+        {
+            let news = branch.news().len();
+            drop(branch);
+            // Two changes may end in either order; the count never goes back.
+            self.shared.news.send_if_modified(|count| {
+                let more = news > *count;
+                *count = news.max(*count);
+                more
+            });
+        }
         result
-    }
-}
-
-/// The heads of a chain as a node would announce them.
-#[derive(Debug)]
-pub struct Heads(NewsReader);
-
-impl Heads {
-    /// The next head. Cancel-safe.
-    pub async fn next(&mut self) -> Arc<ChainBlock> {
-        loop {
-            if let News::Head(block) = self.0.next().await {
-                return block;
-            }
-        }
-    }
-}
-
-/// Heads and removals in the order of their happening.
-#[derive(Debug)]
-pub(crate) struct NewsReader {
-    chain: ScriptedChain,
-    count: watch::Receiver<usize>,
-    taken: usize,
-}
-
-impl NewsReader {
-    /// What comes next. Cancel-safe.
-    pub(crate) async fn next(&mut self) -> News {
-        loop {
-            self.count.borrow_and_update();
-            let news = self.chain.lock().news().get(self.taken).cloned();
-            if let Some(news) = news {
-                self.taken += 1;
-                return news;
-            }
-            if self.count.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
     }
 }

@@ -7,34 +7,57 @@
 //! [`View`] says. [`Script`] is the readable form of all of it. [`guests`] are built from source,
 //! and [`wasm`] is what no compiler would make.
 //!
+//! The feature `server`, on by default, is all that has sockets, processes or a clock. Without it
+//! there are the chain, what a node answers ([`ScriptedChain::answer`]) and the script, light
+//! enough for the tests of authors.
+//!
 //! This crate knows no other crate of the runtime: what it serves is what any node would.
 
-mod anvil;
 mod chain;
-mod client;
 mod fault;
-mod front;
-pub mod guests;
-mod message;
-mod proxy;
-mod request_log;
 mod rpc;
 mod script;
+
+#[cfg(feature = "server")]
+mod anvil;
+#[cfg(feature = "server")]
+mod client;
+#[cfg(feature = "server")]
+mod front;
+#[cfg(feature = "server")]
+pub mod guests;
+#[cfg(feature = "server")]
+mod message;
+#[cfg(feature = "server")]
+mod proxy;
+#[cfg(feature = "server")]
+mod request_log;
+#[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "server")]
 pub mod wasm;
+#[cfg(feature = "server")]
 mod wire;
 
-pub use anvil::{Anvil, AnvilError};
 pub use chain::{
-    Branch, ChainBlock, ChainLog, ChainOpError, Heads, IntoTopic, NewLog, ScriptedChain,
+    Branch, CallAnswer, CallInput, ChainBlock, ChainLog, ChainOpError, IntoTopic, NewLog, News,
+    ScriptedChain,
 };
-pub use client::{RpcCallError, WsClient, WsError, rpc};
 pub use fault::{Fault, Injection, RateLimit};
-pub use proxy::FaultProxy;
-pub use request_log::{Asked, RequestLog};
 pub use rpc::{LogLimits, RpcAnswer, View, Wording};
-pub use script::{Action, EndpointChange, Script, ScriptError, ScriptProblem, Stage, Step};
-pub use server::RpcServer;
-pub use wire::Wire;
+pub use script::{
+    Action, Endpoint, EndpointChange, Script, ScriptError, ScriptProblem, Stage, Step,
+};
+
+#[cfg(feature = "server")]
+pub use {
+    anvil::{Anvil, AnvilError},
+    chain::Heads,
+    client::{RpcCallError, WsClient, WsError, rpc},
+    proxy::FaultProxy,
+    request_log::{Asked, RequestLog},
+    server::RpcServer,
+    wire::Wire,
+};
 
 pub use alloy_primitives::{Address, B256, Bytes, U256, keccak256};

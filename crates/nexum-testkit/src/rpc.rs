@@ -1,8 +1,10 @@
 //! What a node answers: JSON-RPC over a [`ScriptedChain`], without a socket.
 
+mod call;
 mod filter;
 mod limits;
 mod logs;
+mod multicall;
 mod params;
 mod view;
 
@@ -13,11 +15,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{ChainBlock, ScriptedChain};
+#[cfg(not(feature = "server"))]
+use params::{INVALID_PARAMS, error};
 use params::{METHOD_NOT_FOUND, SERVER_ERROR, number, parse, quantity};
 
+#[cfg(feature = "server")]
 pub(crate) use filter::Filter;
 pub use limits::{LogLimits, Wording};
-pub(crate) use logs::{LogJson, of_block};
+use logs::LogJson;
+#[cfg(feature = "server")]
+pub(crate) use logs::of_block;
+#[cfg(feature = "server")]
 pub(crate) use params::{INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, error};
 pub(crate) use view::Node;
 pub use view::View;
@@ -25,6 +33,8 @@ pub use view::View;
 /// The answer to one request: its `result`, or its `error` object.
 pub type RpcAnswer = Result<Value, Value>;
 
+/// The code of a contract whose calls are answered: one instruction, which is invalid.
+const CODE: &str = "0xfe";
 const EMPTY_UNCLES: &str = "0x1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347";
 const EMPTY_TRIE: &str = "0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421";
 
@@ -43,14 +53,17 @@ impl<T: Into<Value>> From<T> for Output {
 }
 
 impl ScriptedChain {
-    /// Answers one request as a good node would. Subscriptions belong to a connection and are not
-    /// among the methods here.
+    /// Answers one request as a good node would, at once and without a runtime. Subscriptions
+    /// belong to a connection and are not among the methods here.
     pub fn answer(&self, method: &str, params: &Value) -> RpcAnswer {
-        let view = View::default();
-        let node = Node {
-            chain: self,
-            view: &view,
-        };
+        View::default().answer(self, method, params)
+    }
+}
+
+impl View {
+    /// Answers one request as an endpoint with this view of `chain` would.
+    pub fn answer(&self, chain: &ScriptedChain, method: &str, params: &Value) -> RpcAnswer {
+        let node = Node { chain, view: self };
         Ok(json!(node.answer(method, params)?))
     }
 }
@@ -69,9 +82,16 @@ impl Node<'_> {
             "eth_gasPrice" => quantity(1_000_000_000).into(),
             "eth_syncing" => false.into(),
             "eth_getCode" => {
-                parse::<Address>(param(0))?;
-                "0x".into()
+                let address: Address = parse(param(0))?;
+                let code = self.state_at(param(1))?.is_contract(&address);
+                if code { CODE } else { "0x" }.into()
             }
+            "eth_getTransactionCount" => {
+                parse::<Address>(param(0))?;
+                self.state_at(param(1))?;
+                quantity(0).into()
+            }
+            "eth_call" => json!(self.call(param(0), param(1))?).into(),
             "eth_getBlockByNumber" => body(self.block_at(param(0))?).into(),
             "eth_getBlockByHash" => body(self.block_by_hash(&parse(param(0))?)).into(),
             "eth_getBalance" => {

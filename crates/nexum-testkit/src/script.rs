@@ -30,8 +30,8 @@ use std::{str::FromStr, time::Duration};
 
 use alloy_primitives::{Address, U256};
 
-use crate::{Branch, ChainOpError, NewLog, RpcServer, ScriptedChain};
-pub use endpoint::EndpointChange;
+use crate::{Branch, ChainOpError, NewLog, ScriptedChain};
+pub use endpoint::{Endpoint, EndpointChange};
 pub use words::ScriptProblem;
 use words::{address, amount, duration, number};
 
@@ -102,7 +102,7 @@ pub struct Stage<'a> {
     /// The chain.
     pub chain: &'a ScriptedChain,
     /// The endpoints in front of it, in the order of their numbers.
-    pub endpoints: &'a [RpcServer],
+    pub endpoints: &'a [&'a dyn Endpoint],
 }
 
 impl<'a> From<&'a ScriptedChain> for Stage<'a> {
@@ -139,6 +139,7 @@ impl Script {
         self.steps.iter().try_for_each(|step| step.apply(stage))
     }
 
+    #[cfg(feature = "server")]
     /// Does every step at the script's pace: after each new block it waits.
     pub async fn play<'a>(&self, stage: impl Into<Stage<'a>>) -> Result<(), ScriptError> {
         let stage = stage.into();
@@ -235,7 +236,7 @@ fn change_endpoints(
         let which = which.unwrap_or(1);
         return Err(ScriptProblem::NoEndpoint { which, there });
     }
-    chosen.iter().for_each(|server| change.apply(server));
+    chosen.iter().for_each(|endpoint| endpoint.change(change));
     Ok(())
 }
 

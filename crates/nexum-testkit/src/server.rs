@@ -5,6 +5,7 @@
 //! one chain, as the endpoints of several providers do.
 
 mod dispatch;
+mod scripted;
 mod session;
 
 use std::{

@@ -1,8 +1,10 @@
 //! Blocks and the logs in them.
 
-use std::{collections::BTreeMap, sync::Arc, sync::OnceLock};
+use std::sync::{Arc, OnceLock};
 
 use alloy_primitives::{Address, B256, Bloom, BloomInput, Bytes, U256, keccak256};
+
+use super::state::{CallAnswer, State};
 
 /// The timestamp of block 0, in seconds since the Unix epoch.
 const GENESIS_TIME: u64 = 1_700_000_000;
@@ -23,7 +25,7 @@ pub struct ChainBlock {
     pub timestamp: u64,
     /// Its logs, in order: the index is the log index.
     pub logs: Vec<ChainLog>,
-    pub(super) balances: Arc<BTreeMap<Address, U256>>,
+    pub(super) state: Arc<State>,
     /// Made when it is first asked for: most blocks of a long chain are never shown.
     bloom: OnceLock<Box<Bloom>>,
 }
@@ -149,8 +151,8 @@ impl Transaction {
 }
 
 impl ChainBlock {
-    pub(super) fn genesis(chain_id: u64, balances: Arc<BTreeMap<Address, U256>>) -> Self {
-        Self::build(chain_id, 0, B256::ZERO, 0, Vec::new(), balances)
+    pub(super) fn genesis(chain_id: u64, state: Arc<State>) -> Self {
+        Self::build(chain_id, 0, B256::ZERO, 0, Vec::new(), state)
     }
 
     pub(super) fn child(
@@ -158,7 +160,7 @@ impl ChainBlock {
         chain_id: u64,
         salt: u64,
         transactions: Vec<Transaction>,
-        balances: Arc<BTreeMap<Address, U256>>,
+        state: Arc<State>,
     ) -> Self {
         Self::build(
             chain_id,
@@ -166,7 +168,7 @@ impl ChainBlock {
             self.hash,
             salt,
             transactions,
-            balances,
+            state,
         )
     }
 
@@ -176,7 +178,7 @@ impl ChainBlock {
         parent_hash: B256,
         salt: u64,
         transactions: Vec<Transaction>,
-        balances: Arc<BTreeMap<Address, U256>>,
+        state: Arc<State>,
     ) -> Self {
         let mut preimage = Vec::with_capacity(56 + 32 * transactions.len());
         preimage.extend_from_slice(&chain_id.to_be_bytes());
@@ -206,7 +208,7 @@ impl ChainBlock {
             parent_hash,
             timestamp: GENESIS_TIME + number * BLOCK_TIME,
             logs,
-            balances,
+            state,
             bloom: OnceLock::new(),
         }
     }
@@ -214,7 +216,20 @@ impl ChainBlock {
     /// The balance of `address` in wei after this block.
     #[must_use]
     pub fn balance(&self, address: &Address) -> U256 {
-        self.balances.get(address).copied().unwrap_or_default()
+        self.state.balance(address)
+    }
+
+    /// What the contract `to` answers to a call with `input` after this block; `None` where no
+    /// answer was set.
+    #[must_use]
+    pub fn call(&self, to: &Address, input: &Bytes) -> Option<&CallAnswer> {
+        self.state.call(to, input)
+    }
+
+    /// True where calls of `address` have answers.
+    #[must_use]
+    pub fn is_contract(&self, address: &Address) -> bool {
+        self.state.is_contract(address)
     }
 
     /// The bloom filter of its logs (yellow paper, section 4.3.1).

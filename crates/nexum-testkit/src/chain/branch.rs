@@ -1,15 +1,13 @@
 //! The blocks and what can be done to them. Pure: no lock, no announcing.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use alloy_primitives::{Address, B256, U256};
 
 use super::{
     ChainOpError,
     block::{ChainBlock, NewLog, Transaction},
+    state::{CallAnswer, CallInput, State},
 };
 
 /// The canonical branch while it is being changed: everything done to it in one change is seen
@@ -26,7 +24,7 @@ pub struct Branch {
     /// Blocks that were taken off, newest first: subscribers hear of it with the next head, when
     /// a node has a branch to take instead.
     taken_off: Vec<Arc<ChainBlock>>,
-    next_balances: Arc<BTreeMap<Address, U256>>,
+    next_state: Arc<State>,
     next_transactions: Vec<Transaction>,
     /// Counts the transactions, so that no two have the same hash.
     nonce: u64,
@@ -36,7 +34,7 @@ pub struct Branch {
 
 /// What a node tells its subscribers.
 #[derive(Debug, Clone)]
-pub(crate) enum News {
+pub enum News {
     /// This block is the head now.
     Head(Arc<ChainBlock>),
     /// This block is no longer canonical.
@@ -45,15 +43,15 @@ pub(crate) enum News {
 
 impl Branch {
     pub(super) fn new(chain_id: u64) -> Self {
-        let balances = Arc::new(BTreeMap::new());
-        let genesis = Arc::new(ChainBlock::genesis(chain_id, Arc::clone(&balances)));
+        let state = Arc::new(State::default());
+        let genesis = Arc::new(ChainBlock::genesis(chain_id, Arc::clone(&state)));
         Self {
             chain_id,
             by_hash: HashMap::from([(genesis.hash, Arc::clone(&genesis))]),
             canonical: vec![genesis],
             news: Vec::new(),
             taken_off: Vec::new(),
-            next_balances: balances,
+            next_state: state,
             next_transactions: Vec::new(),
             nonce: 0,
             salt: 0,
@@ -82,7 +80,12 @@ impl Branch {
 
     /// Sets a balance from the next block on.
     pub fn set_balance(&mut self, address: Address, wei: U256) {
-        Arc::make_mut(&mut self.next_balances).insert(address, wei);
+        Arc::make_mut(&mut self.next_state).set_balance(address, wei);
+    }
+
+    /// Answers calls of a contract from the next block on.
+    pub fn set_call(&mut self, to: Address, input: CallInput, answer: CallAnswer) {
+        Arc::make_mut(&mut self.next_state).set_call(to, input, answer);
     }
 
     /// Adds to a balance from the next block on.
@@ -100,11 +103,7 @@ impl Branch {
         address: Address,
         by: impl FnOnce(U256) -> Option<U256>,
     ) -> Result<(), ChainOpError> {
-        let balance = self
-            .next_balances
-            .get(&address)
-            .copied()
-            .unwrap_or_default();
+        let balance = self.next_state.balance(&address);
         let changed = by(balance).ok_or(ChainOpError::Balance { address, balance })?;
         self.set_balance(address, changed);
         Ok(())
@@ -126,18 +125,18 @@ impl Branch {
         self.salt += 1;
         let gone = self.canonical.split_off((head - depth) as usize + 1);
         self.taken_off.extend(gone.iter().rev().cloned());
-        self.next_balances = Arc::clone(&self.head().balances);
+        self.next_state = Arc::clone(&self.head().state);
         self.next_transactions.clear();
         Ok(gone)
     }
 
-    /// Puts blocks with the same transactions and balances as `gone` on top, `late` blocks later.
+    /// Puts blocks with the same transactions and state as `gone` on top, `late` blocks later.
     pub(super) fn replay(&mut self, gone: &[Arc<ChainBlock>], late: usize) {
         let mut waiting = gone.iter();
         for position in 0..gone.len() {
             let original = (position >= late).then(|| waiting.next()).flatten();
             if let Some(block) = original {
-                self.next_balances = Arc::clone(&block.balances);
+                self.next_state = Arc::clone(&block.state);
             }
             self.append(
                 original
@@ -147,16 +146,16 @@ impl Branch {
         }
         // What found no place is in the pool: the next block takes it.
         for block in waiting {
-            self.next_balances = Arc::clone(&block.balances);
+            self.next_state = Arc::clone(&block.state);
             self.next_transactions.extend(block.transactions());
         }
     }
 
     fn append(&mut self, transactions: Vec<Transaction>) {
-        let balances = Arc::clone(&self.next_balances);
+        let state = Arc::clone(&self.next_state);
         let block = self
             .head()
-            .child(self.chain_id, self.salt, transactions, balances);
+            .child(self.chain_id, self.salt, transactions, state);
         let block = Arc::new(block);
         self.by_hash.insert(block.hash, Arc::clone(&block));
         self.news

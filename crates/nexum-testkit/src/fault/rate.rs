@@ -1,6 +1,8 @@
 //! Requests per second that are really enforced: a token bucket.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(feature = "server")]
+use std::time::Instant;
 
 /// How many requests an endpoint takes. What is more gets status 429.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +13,7 @@ pub struct RateLimit {
     pub retry_after: Option<Duration>,
 }
 
+#[cfg(feature = "server")]
 #[derive(Debug)]
 pub(crate) struct Bucket {
     limit: RateLimit,
@@ -18,6 +21,7 @@ pub(crate) struct Bucket {
     at: Instant,
 }
 
+#[cfg(feature = "server")]
 impl Bucket {
     pub(crate) fn new(limit: RateLimit, now: Instant) -> Self {
         Self {
@@ -43,7 +47,7 @@ impl Bucket {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod tests {
     use super::*;
 

@@ -50,7 +50,7 @@ impl Filter {
 }
 
 /// `null` is any; so is a `null` among alternatives.
-fn one_or_many<T: super::params::FixedBytes>(value: &Value) -> Result<Vec<T>, Value> {
+fn one_or_many<T: super::params::FromHex>(value: &Value) -> Result<Vec<T>, Value> {
     match value {
         Value::Null => Ok(Vec::new()),
         Value::Array(many) if many.iter().any(Value::is_null) => Ok(Vec::new()),

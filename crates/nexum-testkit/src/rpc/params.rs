@@ -2,14 +2,17 @@
 
 use std::str::FromStr;
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use serde_json::{Value, json};
 
+#[cfg(feature = "server")]
 pub(crate) const PARSE_ERROR: i64 = -32700;
 pub(crate) const INVALID_REQUEST: i64 = -32600;
 pub(super) const METHOD_NOT_FOUND: i64 = -32601;
 pub(crate) const INVALID_PARAMS: i64 = -32602;
 pub(super) const SERVER_ERROR: i64 = -32000;
+/// A call that reverted, as go-ethereum and those after it tell it.
+pub(super) const REVERTED: i64 = 3;
 
 /// An `error` object.
 pub(crate) fn error(code: i64, message: &str) -> Value {
@@ -39,7 +42,7 @@ pub(super) fn number(value: &Value) -> Result<u64, Value> {
     Ok(number.saturating_to())
 }
 
-pub(super) fn parse<T: FixedBytes>(value: &Value) -> Result<T, Value> {
+pub(super) fn parse<T: FromHex>(value: &Value) -> Result<T, Value> {
     let bad = || error(INVALID_PARAMS, &format!("{value} is not {}", T::NAME));
     let text = value
         .as_str()
@@ -48,14 +51,18 @@ pub(super) fn parse<T: FixedBytes>(value: &Value) -> Result<T, Value> {
     text.parse().map_err(|_| bad())
 }
 
-pub(super) trait FixedBytes: FromStr {
+pub(super) trait FromHex: FromStr {
     const NAME: &'static str;
 }
 
-impl FixedBytes for Address {
+impl FromHex for Address {
     const NAME: &'static str = "an address";
 }
 
-impl FixedBytes for B256 {
+impl FromHex for B256 {
     const NAME: &'static str = "a 32-byte hash";
+}
+
+impl FromHex for Bytes {
+    const NAME: &'static str = "bytes in hex";
 }

@@ -3,87 +3,56 @@
 use std::time::Duration;
 
 use super::words::{ScriptProblem, duration, number};
-use crate::{Fault, Injection, RateLimit, RpcServer, View, Wording};
+use crate::{Fault, Injection, RateLimit, Wording};
 
 /// One change of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EndpointChange {
-    /// See [`Wire::set_down`](crate::Wire::set_down).
+    /// See `Wire::set_down`.
     Down(bool),
-    /// See [`Wire::drop_connections`](crate::Wire::drop_connections).
+    /// See `Wire::drop_connections`.
     Disconnect,
-    /// See [`Wire::set_half_open`](crate::Wire::set_half_open).
+    /// See `Wire::set_half_open`.
     HalfOpen(bool),
-    /// See [`Wire::set_muted`](crate::Wire::set_muted).
+    /// See `Wire::set_muted`.
     Muted(bool),
-    /// See [`Wire::set_latency`](crate::Wire::set_latency).
+    /// See `Wire::set_latency`.
     Latency(Duration),
-    /// See [`Wire::set_rate_limit`](crate::Wire::set_rate_limit).
+    /// See `Wire::set_rate_limit`.
     Rate(Option<RateLimit>),
-    /// See [`Wire::inject`](crate::Wire::inject).
+    /// See `Wire::inject`.
     Fail(Injection),
-    /// See [`View::chain_id`].
+    /// See `View::chain_id`.
     ChainId(Option<u64>),
-    /// See [`View::lag`].
+    /// See `View::lag`.
     Lag(u64),
-    /// See [`View::unknown_newest`].
+    /// See `View::unknown_newest`.
     UnknownNewest(u64),
-    /// See [`View::logs_missing_newest`].
+    /// See `View::logs_missing_newest`.
     LogsMissingNewest(u64),
-    /// See [`View::logs_missing_in`].
+    /// See `View::logs_missing_in`.
     LogsMissingIn(u64),
-    /// See [`View::empty_blooms`].
+    /// See `View::empty_blooms`.
     EmptyBlooms(bool),
-    /// See [`View::log_timestamps`].
+    /// See `View::log_timestamps`.
     LogTimestamps(bool),
-    /// See [`View::refuse_beyond_head`].
+    /// See `View::refuse_beyond_head`.
     RefuseBeyondHead(bool),
-    /// See [`LogLimits::max_blocks`](crate::LogLimits::max_blocks).
+    /// See `LogLimits::max_blocks`.
     RangeLimit(Option<u64>, Wording),
-    /// See [`LogLimits::max_results`](crate::LogLimits::max_results).
+    /// See `LogLimits::max_results`.
     ResultLimit(Option<u64>, Wording),
-    /// See [`View::max_batch`].
+    /// See `View::max_batch`.
     BatchLimit(Option<u64>),
-    /// See [`RpcServer::heal`].
+    /// See `RpcServer::heal`.
     Heal,
 }
 
-impl EndpointChange {
+/// An endpoint that a script can change: a server, or what stands for one in a test.
+pub trait Endpoint: std::fmt::Debug {
     /// Does it, at once.
-    pub fn apply(&self, server: &RpcServer) {
-        let wire = server.wire();
-        let view = |change: &dyn Fn(&mut View)| server.change_view(change);
-        match self {
-            Self::Down(down) => wire.set_down(*down),
-            Self::Disconnect => wire.drop_connections(),
-            Self::HalfOpen(half_open) => wire.set_half_open(*half_open),
-            Self::Muted(muted) => wire.set_muted(*muted),
-            Self::Latency(latency) => wire.set_latency(*latency),
-            Self::Rate(limit) => wire.set_rate_limit(*limit),
-            Self::Fail(injection) => wire.inject(injection.clone()),
-            Self::ChainId(id) => view(&|view| view.chain_id = *id),
-            Self::Lag(blocks) => view(&|view| view.lag = *blocks),
-            Self::UnknownNewest(blocks) => view(&|view| view.unknown_newest = *blocks),
-            Self::LogsMissingNewest(blocks) => view(&|view| view.logs_missing_newest = *blocks),
-            Self::LogsMissingIn(number) => view(&|view| {
-                view.logs_missing_in.insert(*number);
-            }),
-            Self::EmptyBlooms(empty) => view(&|view| view.empty_blooms = *empty),
-            Self::LogTimestamps(on) => view(&|view| view.log_timestamps = *on),
-            Self::RefuseBeyondHead(refuse) => view(&|view| view.refuse_beyond_head = *refuse),
-            Self::RangeLimit(max, wording) => view(&|view| {
-                view.log_limits.max_blocks = *max;
-                view.log_limits.wording = *wording;
-            }),
-            Self::ResultLimit(max, wording) => view(&|view| {
-                view.log_limits.max_results = max.map(|max| max as usize);
-                view.log_limits.wording = *wording;
-            }),
-            Self::BatchLimit(max) => view(&|view| view.max_batch = max.map(|max| max as usize)),
-            Self::Heal => server.heal(),
-        }
-    }
+    fn change(&self, change: &EndpointChange);
 }
 
 /// What each word takes; the errors show it.

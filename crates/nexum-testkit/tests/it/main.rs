@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod anvil;
+mod calls;
 mod chain;
 mod faults;
 mod logs;

@@ -88,7 +88,7 @@ async fn a_script_says_what_becomes_of_its_endpoints() {
     let endpoints = [start().await, start().await];
     let stage = Stage {
         chain: &chain,
-        endpoints: &endpoints,
+        endpoints: &[&endpoints[0], &endpoints[1]],
     };
     script.play_at_once(stage).unwrap();
     assert_eq!((chain.head().number, endpoints[1].view().lag), (6, 2));
