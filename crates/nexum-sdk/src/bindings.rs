@@ -7,8 +7,6 @@
 #![expect(
     missing_docs,
     clippy::all,
-    clippy::doc_markdown,
-    clippy::semicolon_if_nothing_returned,
     reason = "generated"
 )]
 

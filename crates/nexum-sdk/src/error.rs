@@ -35,6 +35,18 @@ impl HostErrorKind {
             Self::Internal => "internal",
         }
     }
+
+    /// The kind that the contract gives to a node's own error, by its JSON-RPC code.
+    #[must_use]
+    pub fn of_node(code: i64) -> Self {
+        match code {
+            3 | -32600 | -32602 => Self::InvalidInput,
+            -32601 | -32004 => Self::Unsupported,
+            -32001 | -32002 => Self::Unavailable,
+            429 | -32005 | -32029 => Self::RateLimited,
+            _ => Self::Internal,
+        }
+    }
 }
 
 impl fmt::Display for HostErrorKind {

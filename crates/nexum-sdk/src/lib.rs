@@ -34,6 +34,8 @@ pub mod module;
 mod provider;
 pub mod random;
 pub mod remote_store;
+#[cfg(all(feature = "testing", not(target_family = "wasm")))]
+pub mod testing;
 mod typed;
 
 pub use config::{ConfigScalar, ConfigValue, NexumConfig};
@@ -60,6 +62,8 @@ pub mod alloy {
     pub use alloy_primitives as primitives;
     #[cfg(feature = "provider")]
     pub use alloy_provider as provider;
+    #[cfg(feature = "provider")]
+    pub use alloy_rpc_client as rpc_client;
     #[cfg(feature = "provider")]
     pub use alloy_rpc_types_eth as rpc_types;
     pub use alloy_sol_types as sol_types;

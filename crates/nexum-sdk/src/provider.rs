@@ -23,7 +23,7 @@ use crate::{HostError, HostErrorKind, chain::RpcRequest, executor};
 /// Its methods are those of the trait `alloy::provider::Provider`, which the prelude brings into
 /// scope. They are futures: `.await` them in an `async` handler, or give them to
 /// [`block_on`](crate::block_on). What is joined goes out as one batch, and so does what
-/// `client().new_batch()` gathers. Methods that do not read are answered `denied`.
+/// a `BatchRequest` gathers. Methods that do not read are answered `denied`.
 pub type Provider<N = Ethereum> = RootProvider<N>;
 
 /// The provider for that chain (EIP-155), which the manifest must name.
@@ -156,24 +156,16 @@ fn is_nodes_own(error: &HostError) -> bool {
     error.code != 0 && error.kind != HostErrorKind::Denied
 }
 
-/// The kind that the contract gives to a node's code.
-fn kind_of(code: i64) -> HostErrorKind {
-    match code {
-        3 | -32600 | -32602 => HostErrorKind::InvalidInput,
-        -32601 | -32004 => HostErrorKind::Unsupported,
-        -32001 | -32002 => HostErrorKind::Unavailable,
-        429 | -32005 | -32029 => HostErrorKind::RateLimited,
-        _ => HostErrorKind::Internal,
-    }
-}
-
 impl From<TransportError> for HostError {
     /// The host's own error where there was one; a node's error with its code and data.
     fn from(error: TransportError) -> Self {
         let chain = |kind, message| HostError::new(kind, message).in_domain("chain");
         match error {
             RpcError::ErrorResp(payload) => {
-                let mut error = chain(kind_of(payload.code), payload.message.into_owned());
+                let mut error = chain(
+                    HostErrorKind::of_node(payload.code),
+                    payload.message.into_owned(),
+                );
                 error.code = i32::try_from(payload.code).unwrap_or_default();
                 error.data = payload.data.map(|data| {
                     serde_json::from_str(data.get()).unwrap_or_else(|_| data.get().to_owned())

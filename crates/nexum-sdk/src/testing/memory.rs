@@ -1,0 +1,104 @@
+//! The committed state, in memory, behind the port that the engine's store implements too: a call
+//! on it has the engine's own transactions, limits and quota.
+
+use std::{
+    collections::BTreeMap,
+    ops::Bound,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use nexum_types::{Snapshot, StateBackend, StateError, WriteSet};
+
+type Entries = BTreeMap<String, Vec<u8>>;
+
+/// The committed state of one module.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    entries: Mutex<Arc<Entries>>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Arc<Entries>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apply(&self, writes: &WriteSet) {
+        let mut entries = self.lock();
+        let entries = Arc::make_mut(&mut entries);
+        for (key, value) in writes.entries() {
+            match value {
+                Some(value) => entries.insert(key.to_owned(), value.to_vec()),
+                None => entries.remove(key),
+            };
+        }
+    }
+}
+
+impl Memory {
+    pub(super) fn backend(&self) -> Arc<dyn StateBackend> {
+        Arc::clone(&self.shared) as _
+    }
+
+    pub(super) fn apply(&self, writes: &WriteSet) {
+        self.shared.apply(writes);
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.shared.lock().get(key).cloned()
+    }
+
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.shared.lock().keys().cloned().collect()
+    }
+}
+
+impl StateBackend for Shared {
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StateError> {
+        Ok(Box::new(Taken(Arc::clone(&self.lock()))))
+    }
+
+    fn used_bytes(&self) -> u64 {
+        let entries = self.lock();
+        entries
+            .iter()
+            .map(|(key, value)| key.len() as u64 + value.len() as u64)
+            .sum()
+    }
+
+    fn checkpoint(&self, writes: &WriteSet) -> Result<(), StateError> {
+        self.apply(writes);
+        Ok(())
+    }
+}
+
+struct Taken(Arc<Entries>);
+
+impl Snapshot for Taken {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(self.0.get(key).cloned())
+    }
+
+    fn value_len(&self, key: &str) -> Result<Option<usize>, StateError> {
+        Ok(self.0.get(key).map(Vec::len))
+    }
+
+    fn visit_keys(
+        &self,
+        prefix: &str,
+        visit: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<(), StateError> {
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        let keys = self.0.range::<str, _>(from).map(|(key, _)| key);
+        for key in keys.take_while(|key| key.starts_with(prefix)) {
+            if !visit(key) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! An instance of a module on a mock host, and the calls of it.
+
+use std::{
+    any::Any,
+    collections::VecDeque,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+};
+
+use nexum_testkit::{Endpoint, Script, ScriptError, Stage};
+
+use super::{MockHost, route::Router};
+use crate::{Event, HostError, Module, host};
+
+/// A module that has begun. After a call that failed, the instance is thrown away, and the next
+/// call begins with `init` on the committed state, as on the engine.
+#[derive(Debug)]
+pub struct Running<M> {
+    host: MockHost,
+    /// None after a call that failed.
+    instance: Option<M>,
+    router: Router,
+    due: VecDeque<Event>,
+    handled: usize,
+}
+
+/// Why a call failed. Nothing that it wrote was kept but what it checkpointed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// `init` or a handler answered an error.
+    #[error(transparent)]
+    Error(#[from] HostError),
+    /// It panicked, which ends a component's call as a trap.
+    #[error("the module panicked: {0}")]
+    Panic(String),
+}
+
+/// Why a script was not played to its end.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum PlayError {
+    /// The script itself is wrong, or impossible on the chain as it is.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    /// A call failed. The event is still due: [`Running::settle`] gives it again.
+    #[error("line {line}: {failure}")]
+    Failed {
+        /// The line that the event came from, counted from 1.
+        line: usize,
+        /// Why.
+        #[source]
+        failure: Failure,
+    },
+}
+
+impl<M: Module> Running<M> {
+    pub(super) fn start(host: MockHost) -> Result<Self, Failure> {
+        let router = {
+            let world = &mut *host.world_mut();
+            Router::new(&world.manifest, &mut world.chains)
+        };
+        let mut running = Self {
+            host,
+            instance: None,
+            router,
+            due: VecDeque::new(),
+            handled: 0,
+        };
+        running.init()?;
+        Ok(running)
+    }
+
+    /// Gives the module one event, whether it subscribed to it or not. The clock goes on to the
+    /// event's own time.
+    ///
+    /// # Errors
+    ///
+    /// What the handler answered, or with what it panicked.
+    pub fn dispatch(&mut self, event: Event) -> Result<(), Failure> {
+        self.follow(&event);
+        let mut instance = match self.instance.take() {
+            Some(instance) => instance,
+            None => self.made()?,
+        };
+        let outcome = self.call(|| instance.on_event(event));
+        if outcome.is_ok() {
+            self.instance = Some(instance);
+            self.handled += 1;
+        }
+        outcome
+    }
+
+    /// Gives the module everything that its subscriptions have let become due, in order.
+    ///
+    /// # Errors
+    ///
+    /// The first failure. Its event and what follows it stay due, for the next time.
+    pub fn settle(&mut self) -> Result<(), Failure> {
+        let due = {
+            let world = &mut *self.host.world_mut();
+            self.router.due(&mut world.chains)
+        };
+        self.due.extend(due);
+        while let Some(event) = self.due.front() {
+            self.dispatch(event.clone())?;
+            self.due.pop_front();
+        }
+        Ok(())
+    }
+
+    /// Plays a script, line by line, and after each gives the module what has become due.
+    ///
+    /// # Errors
+    ///
+    /// Where the script is wrong, and at the first call that fails.
+    pub fn play(&mut self, script: &str) -> Result<(), PlayError> {
+        let script: Script = script.parse()?;
+        let (chain, endpoint) = {
+            let chains = &mut self.host.world_mut().chains;
+            (
+                chains.chain(script.chain_id),
+                chains.endpoint(script.chain_id),
+            )
+        };
+        let endpoints: [&dyn Endpoint; 1] = [&*endpoint];
+        for step in &script.steps {
+            let stage = Stage {
+                chain: &chain,
+                endpoints: &endpoints,
+            };
+            step.apply(stage)?;
+            self.settle().map_err(|failure| PlayError::Failed {
+                line: step.line,
+                failure,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Throws the instance away and begins another on the committed state, as after a restart of
+    /// the engine.
+    ///
+    /// # Errors
+    ///
+    /// What `init` answered, or with what it panicked.
+    pub fn restart(&mut self) -> Result<(), Failure> {
+        self.instance = None;
+        self.init()
+    }
+
+    /// The instance, to look into; none after a call that failed.
+    #[must_use]
+    pub fn instance(&self) -> Option<&M> {
+        self.instance.as_ref()
+    }
+
+    /// How many events were handled.
+    #[must_use]
+    pub fn handled(&self) -> usize {
+        self.handled
+    }
+
+    fn init(&mut self) -> Result<(), Failure> {
+        self.instance = Some(self.made()?);
+        Ok(())
+    }
+
+    fn made(&self) -> Result<M, Failure> {
+        let config = self.host.world().config.clone().into_iter().collect();
+        self.call(|| M::init(config))
+    }
+
+    /// One call: its writes are kept where it succeeds.
+    fn call<T>(&self, call: impl FnOnce() -> crate::Result<T>) -> Result<T, Failure> {
+        let _installed = host::install(Rc::new(self.host.clone()));
+        self.host.begin();
+        // What a panic leaves half-done is thrown away: the instance and the writes.
+        let outcome = match catch_unwind(AssertUnwindSafe(call)) {
+            Ok(outcome) => outcome.map_err(Failure::Error),
+            Err(payload) => Err(Failure::Panic(text(&*payload))),
+        };
+        match outcome {
+            Ok(_) => self.host.commit(),
+            Err(_) => self.host.roll_back(),
+        }
+        outcome
+    }
+
+    fn follow(&self, event: &Event) {
+        let at = match event {
+            Event::Block(block) => block.timestamp,
+            Event::Logs(logs) => logs
+                .iter()
+                .map(|log| log.block_timestamp)
+                .max()
+                .unwrap_or(0),
+            Event::Tick(tick) => tick.fired_at,
+            Event::Message(message) => message.timestamp,
+        };
+        let mut world = self.host.world_mut();
+        world.now_ms = world.now_ms.max(at);
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router").finish_non_exhaustive()
+    }
+}
+
+fn text(payload: &(dyn Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "with a value that is no text".to_owned())
+}
