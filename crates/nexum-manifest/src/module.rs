@@ -127,6 +127,10 @@ pub struct ModulePlaces {
     pub capabilities: Place,
     /// The entries of the list of required chains.
     pub chains: BTreeMap<ChainId, Place>,
+    /// The subscriptions, in their order.
+    pub subscriptions: Vec<Place>,
+    /// The values of `config`, by their dotted keys.
+    pub config: BTreeMap<String, Place>,
     /// The chains that are optional.
     pub(crate) optional_chains: BTreeSet<ChainId>,
 }
@@ -408,6 +412,18 @@ fn resolve(raw: &RawManifest, source: &Arc<Source>) -> Option<ModuleFile> {
             .iter()
             .flat_map(|chains| &chains.value.0)
             .map(|chain| (chain.value, source.place(chain.span.clone())))
+            .collect(),
+        subscriptions: raw
+            .subscription
+            .iter()
+            .flatten()
+            .map(|at| source.place(at.span.clone()))
+            .collect(),
+        config: raw
+            .config
+            .iter()
+            .flat_map(|config| &config.0)
+            .map(|(key, entry)| (key.clone(), source.place(entry.span.clone())))
             .collect(),
         optional_chains: optional_chains
             .map(|chains| chains.value.values())

@@ -22,6 +22,8 @@ pub mod config;
 mod error;
 mod event;
 mod executor;
+#[doc(hidden)]
+pub mod generated;
 pub mod host;
 pub mod http;
 pub mod identity;
@@ -46,6 +48,7 @@ pub use identity::Signer;
 pub use journal::{Attempt, Intent, Journal};
 pub use messaging::Messaging;
 pub use module::Module;
+pub use nexum_macros::{NexumConfig, module};
 #[cfg(feature = "provider")]
 pub use provider::{Provider, provider, provider_on};
 pub use remote_store::RemoteStore;
@@ -88,6 +91,11 @@ macro_rules! sol {
     };
 }
 
+/// The attribute of a module by its full name, `#[nexum::module]`, which the prelude brings.
+pub mod nexum {
+    pub use nexum_macros::module;
+}
+
 /// What most modules need, in one `use`.
 pub mod prelude {
     #[cfg(feature = "provider")]
@@ -99,7 +107,7 @@ pub mod prelude {
             primitives::{Address, B256, Bytes, U256, address, b256},
             sol_types::{SolCall as _, SolEvent as _},
         },
-        block_on, clock, http, log, random, sol,
+        block_on, clock, http, log, nexum, random, sol,
     };
     #[cfg(feature = "provider")]
     pub use crate::{Provider, provider};

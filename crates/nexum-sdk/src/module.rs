@@ -6,16 +6,31 @@ use std::cell::RefCell;
 
 use crate::{ConfigValue, Event, HostError, Result, bindings::nexum::host::types as raw};
 
-/// One instance of a module. After a call that failed it is thrown away, and a fresh one begins
-/// with [`Module::init`] on the state as the last successful call left it.
-pub trait Module: Sized + 'static {
+/// A module: how an instance begins, and what it does with an event.
+///
+/// After a call that failed the instance is thrown away, and a fresh one begins with
+/// [`Module::init`] on the state as the last successful call left it.
+pub trait Module: 'static {
+    /// What is kept from call to call: by hand mostly `Self`. `#[nexum::module]` chooses the
+    /// module's type, `()` where no handler has a `self`, or [`Configured`].
+    type Instance: 'static;
+
     /// Prepares a fresh instance. `config` has the manifest's entries with the operator's values
     /// laid over them, in the order of their keys.
-    fn init(config: Config) -> Result<Self>;
+    fn init(config: Config) -> Result<Self::Instance>;
 
     /// Takes one event. On an error, or a panic, nothing that the call wrote is kept, and the
     /// event comes again.
-    fn on_event(&mut self, event: Event) -> Result<()>;
+    fn on_event(instance: &mut Self::Instance, event: Event) -> Result<()>;
+}
+
+/// The instance of a module whose handlers take its typed configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configured<M, C> {
+    /// The module's value; `()` where no handler has a `self`.
+    pub module: M,
+    /// The configuration as it was read when the instance began.
+    pub config: C,
 }
 
 /// A module's configuration: entries in the order of their keys, each key once. The entries of a
@@ -24,7 +39,7 @@ pub type Config = Vec<(String, ConfigValue)>;
 
 /// Where an exported module's instance is kept between calls.
 #[doc(hidden)]
-pub type Slot<M> = RefCell<Option<M>>;
+pub type Slot<M> = RefCell<Option<<M as Module>::Instance>>;
 
 #[doc(hidden)]
 pub fn init<M: Module>(slot: &Slot<M>, config: raw::Config) -> Result<(), raw::HostError> {
@@ -32,8 +47,8 @@ pub fn init<M: Module>(slot: &Slot<M>, config: raw::Config) -> Result<(), raw::H
         .into_iter()
         .map(|(key, value)| (key, value.into()))
         .collect();
-    let module = M::init(config)?;
-    slot.replace(Some(module));
+    let instance = M::init(config)?;
+    slot.replace(Some(instance));
     Ok(())
 }
 
@@ -41,15 +56,19 @@ pub fn init<M: Module>(slot: &Slot<M>, config: raw::Config) -> Result<(), raw::H
 pub fn on_event<M: Module>(slot: &Slot<M>, event: raw::Event) -> Result<(), raw::HostError> {
     let event = Event::try_from(event)?;
     match slot.borrow_mut().as_mut() {
-        Some(module) => Ok(module.on_event(event)?),
+        Some(instance) => Ok(M::on_event(instance, event)?),
         None => Err(HostError::internal("the engine gave an event before init").into()),
     }
 }
 
 /// Makes a type that implements [`Module`] the component's module. `#[nexum::module]` does it.
+///
+/// Natively it exports nothing: there a host calls the type itself, and one test may have many
+/// modules.
 #[macro_export]
 macro_rules! export {
     ($module:ty) => {
+        #[cfg(target_family = "wasm")]
         const _: () = {
             ::std::thread_local! {
                 static INSTANCE: $crate::module::Slot<$module> =
@@ -63,14 +82,14 @@ macro_rules! export {
                     config: $crate::bindings::nexum::host::types::Config,
                 ) -> ::core::result::Result<(), $crate::bindings::nexum::host::types::HostError>
                 {
-                    INSTANCE.with(|slot| $crate::module::init(slot, config))
+                    INSTANCE.with(|slot| $crate::module::init::<$module>(slot, config))
                 }
 
                 fn on_event(
                     event: $crate::bindings::nexum::host::types::Event,
                 ) -> ::core::result::Result<(), $crate::bindings::nexum::host::types::HostError>
                 {
-                    INSTANCE.with(|slot| $crate::module::on_event(slot, event))
+                    INSTANCE.with(|slot| $crate::module::on_event::<$module>(slot, event))
                 }
             }
 

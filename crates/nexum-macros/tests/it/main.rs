@@ -1,0 +1,3 @@
+//! The macros as authors meet them.
+
+mod dispatch;
