@@ -7,6 +7,7 @@
 mod config;
 mod errors;
 mod module;
+mod types;
 
 use proc_macro::TokenStream;
 

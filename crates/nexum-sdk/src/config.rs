@@ -85,9 +85,9 @@ pub trait ConfigField: Sized {
     fn read(reader: &mut Reader<'_>, key: &'static str) -> Found<Self>;
 
     /// What becomes of a field whose key is missing: a problem, or for a table whatever its own
-    /// fields say.
-    fn missing(reader: &mut Reader<'_>, key: &'static str) -> Option<Self> {
-        reader.report_missing(key, &Self::SHAPE);
+    /// fields say. `about` is what the field's documentation says.
+    fn missing(reader: &mut Reader<'_>, key: &'static str, about: &str) -> Option<Self> {
+        reader.report_missing(key, &Self::SHAPE, about);
         None
     }
 }

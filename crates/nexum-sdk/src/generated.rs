@@ -16,10 +16,11 @@ use crate::{Event, HostError, Log, Result};
     note = "for another error, write `impl From<…> for HostError`, or `.context(\"what was being done\")?`"
 )]
 pub trait Outcome {
-    #[doc(hidden)]
+    /// What the handler came to.
     fn outcome(self) -> Result<()>;
 }
 
+#[diagnostic::do_not_recommend]
 impl Outcome for () {
     fn outcome(self) -> Result<()> {
         Ok(())
@@ -41,7 +42,7 @@ impl<E: Into<HostError>> Outcome for Result<(), E> {
     note = "for another error, write `impl From<…> for HostError`, or `.context(\"what was being done\")?`"
 )]
 pub trait Begun<M> {
-    #[doc(hidden)]
+    /// What `#[init]` came to.
     fn begun(self) -> Result<M>;
 }
 
@@ -66,7 +67,7 @@ impl<M, E: Into<HostError>> Begun<M> for Result<M, E> {
     note = "write an `#[init]` that returns `Self`, or derive `Default` for `{Self}`"
 )]
 pub trait ByDefault {
-    #[doc(hidden)]
+    /// The module's value, from its type alone.
     fn by_default() -> Self;
 }
 
@@ -110,22 +111,6 @@ pub const fn has_topic(topics: &[B256], topic: &B256) -> bool {
         index += 1;
     }
     false
-}
-
-/// What a handler came to.
-pub fn outcome<O: Outcome>(returned: O) -> Result<()> {
-    returned.outcome()
-}
-
-/// What `#[init]` came to.
-pub fn begun<M, B: Begun<M>>(returned: B) -> Result<M> {
-    returned.begun()
-}
-
-/// The module's value, from its type alone.
-#[must_use]
-pub fn by_default<M: ByDefault>() -> M {
-    M::by_default()
 }
 
 /// The log as that event, or nothing where it is another one, also one that has the topic alone

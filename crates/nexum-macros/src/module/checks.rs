@@ -17,7 +17,7 @@ use super::{
     manifest::File,
     suggestions,
 };
-use crate::errors::Errors;
+use crate::{errors::Errors, types::shown};
 
 /// Reports handlers of a kind that nothing is subscribed for, and kinds of subscriptions without
 /// a handler.
@@ -127,7 +127,7 @@ fn event_check(event: &syn::Path, kind: &Kind, file: &File) -> TokenStream {
     let anonymous = format!(
         "`{event}` is anonymous: its logs have no topic to tell them by; take them by \
          `#[on_log]`, and decode them there",
-        event = event.to_token_stream()
+        event = shown(event)
     );
     let panic = panic_over(event, &quote!("{}", TEXT.as_str()));
     let panic_anonymous = panic_over(event, &quote!(#anonymous));

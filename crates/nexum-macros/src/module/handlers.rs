@@ -7,7 +7,7 @@ use syn::{
 };
 
 use super::parameters::{self, Parameters, Role};
-use crate::errors::Errors;
+use crate::{errors::Errors, types};
 
 /// Everything that a module's block says, once it is known to go together.
 pub(super) struct Handlers {
@@ -77,7 +77,7 @@ impl Kind {
     /// The attribute, as it is written.
     pub(super) fn shown(&self) -> String {
         match self {
-            Self::LogOf(event) => format!("#[on_log({})]", parameters::shown(event)),
+            Self::LogOf(event) => format!("#[on_log({})]", types::shown(event)),
             _ => format!("#[{}]", self.name()),
         }
     }
@@ -300,10 +300,10 @@ fn returns_self(returns: &ReturnType, self_ty: &Type) -> bool {
         return false;
     };
     let is_self = |ty: &Type| {
-        parameters::is_named(ty, "Self")
+        types::is_named(ty, "Self")
             || ty.to_token_stream().to_string() == self_ty.to_token_stream().to_string()
     };
-    is_self(ty) || parameters::first_argument(ty).is_some_and(is_self)
+    is_self(ty) || types::first_argument(ty).is_some_and(is_self)
 }
 
 /// One of this macro's attributes on a function.

@@ -1,10 +1,13 @@
 //! What a handler's parameters are, told by their types.
 
 use quote::ToTokens;
-use syn::{FnArg, GenericArgument, ImplItemFn, PathArguments, PathSegment, Type};
+use syn::{FnArg, ImplItemFn, PathSegment, Type};
 
 use super::handlers::{By, Kind};
-use crate::errors::Errors;
+use crate::{
+    errors::Errors,
+    types::{first_argument, is_named, last_segment, plain, shown},
+};
 
 /// What a parameter is given.
 pub(super) enum Role {
@@ -205,27 +208,6 @@ fn passed(ty: &Type) -> (By, &Type) {
     }
 }
 
-/// Without parentheses, and without what a `macro_rules!` puts around.
-fn plain(ty: &Type) -> &Type {
-    match ty {
-        Type::Group(group) => plain(&group.elem),
-        Type::Paren(paren) => plain(&paren.elem),
-        ty => ty,
-    }
-}
-
-fn last_segment(ty: &Type) -> Option<&PathSegment> {
-    match plain(ty) {
-        Type::Path(path) => path.path.segments.last(),
-        _ => None,
-    }
-}
-
-/// Whether a type has that name, by whatever path.
-pub(super) fn is_named(ty: &Type, name: &str) -> bool {
-    last_segment(ty).is_some_and(|segment| segment.ident == name)
-}
-
 fn same_name(ty: &Type, segment: &PathSegment) -> bool {
     last_segment(ty).is_some_and(|of| of.ident == segment.ident && of.arguments.is_none())
 }
@@ -237,34 +219,4 @@ fn same_type(one: &Type, other: &Type) -> bool {
         (Some(one), Some(other)) => text(one) == text(other),
         _ => text(one) == text(other),
     }
-}
-
-/// The first type in angle brackets.
-pub(super) fn first_argument(ty: &Type) -> Option<&Type> {
-    let PathArguments::AngleBracketed(arguments) = &last_segment(ty)?.arguments else {
-        return None;
-    };
-    arguments.args.iter().find_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    })
-}
-
-/// Tokens as people write them.
-pub(super) fn shown(tokens: &impl ToTokens) -> String {
-    let mut text = tokens.to_token_stream().to_string();
-    for (spaced, tight) in [
-        (" :: ", "::"),
-        (":: ", "::"),
-        ("& ", "&"),
-        (" < ", "<"),
-        ("< ", "<"),
-        (" >", ">"),
-        (" ,", ","),
-        ("[ ", "["),
-        (" ]", "]"),
-    ] {
-        text = text.replace(spaced, tight);
-    }
-    text
 }

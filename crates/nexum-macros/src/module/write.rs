@@ -148,7 +148,7 @@ impl<'h> Instance<'h> {
             return match receiver {
                 Some(receiver) => {
                     let span = Span::mixed_site().located_at(receiver.self_token.span());
-                    quote_spanned!(span=> ::nexum_sdk::generated::by_default::<#self_ty>())
+                    quote_spanned!(span=> <#self_ty as ::nexum_sdk::generated::ByDefault>::by_default())
                 }
                 None => quote!(()),
             };
@@ -157,9 +157,9 @@ impl<'h> Instance<'h> {
         let call = init.function.call(self_ty, arguments);
         let value_ty = self.value_ty();
         let check = if init.returns_self {
-            quote!(begun::<#value_ty, _>)
+            quote!(Begun::<#value_ty>::begun)
         } else {
-            quote!(outcome)
+            quote!(Outcome::outcome)
         };
         init.function.checked(&call, &check)
     }
@@ -360,7 +360,7 @@ impl Handler {
         let call = self
             .function
             .call(self_ty, receiver.into_iter().chain(arguments));
-        let checked = self.function.checked(&call, &quote!(outcome));
+        let checked = self.function.checked(&call, &quote!(Outcome::outcome));
         quote!(#checked;)
     }
 }

@@ -1,3 +1,5 @@
 //! The macros as authors meet them.
 
+mod config;
 mod dispatch;
+mod host;

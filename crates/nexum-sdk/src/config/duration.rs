@@ -9,7 +9,7 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
     let mut sum = None;
     while !rest.is_empty() {
         let (number, behind) = split(rest, |c| c.is_ascii_digit());
-        let (unit, behind) = split(behind, |c| c.is_ascii_alphabetic());
+        let (unit, behind) = split(behind.trim_start(), |c| c.is_ascii_alphabetic());
         let number: u64 = number.parse().ok()?;
         let part = match unit {
             "ms" => Duration::from_millis(number),

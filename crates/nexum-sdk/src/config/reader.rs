@@ -20,6 +20,37 @@ pub enum Found<T> {
     Good(T),
 }
 
+impl<T> Found<T> {
+    /// The value where it is good.
+    #[must_use]
+    pub fn good(self) -> Option<T> {
+        match self {
+            Self::Good(value) => Some(value),
+            Self::Missing | Self::Bad => None,
+        }
+    }
+
+    /// Ends a field whose key may be missing.
+    #[must_use]
+    pub fn optional(self) -> Option<Option<T>> {
+        match self {
+            Self::Good(value) => Some(Some(value)),
+            Self::Missing => Some(None),
+            Self::Bad => None,
+        }
+    }
+
+    /// Ends a field that has a default.
+    #[must_use]
+    pub fn or_else(self, default: impl FnOnce() -> T) -> Option<T> {
+        match self {
+            Self::Good(value) => Some(value),
+            Self::Missing => Some(default()),
+            Self::Bad => None,
+        }
+    }
+}
+
 /// The entries of a configuration, the table that is being read, and the problems so far.
 #[derive(Debug)]
 pub struct Reader<'c> {
@@ -98,9 +129,15 @@ impl<'c> Reader<'c> {
         });
     }
 
-    /// Notes that `key` is missing, and what it would take.
-    pub fn report_missing(&mut self, key: &str, shape: &Shape) {
-        let message = format!(" is missing: it takes {}", words(shape));
+    /// Notes that `key` is missing, and what it would take. `about` may be empty.
+    pub fn report_missing(&mut self, key: &str, shape: &Shape, about: &str) {
+        let mut message = String::from(" is missing: it takes ");
+        message.push_str(&words(shape));
+        if !about.is_empty() {
+            message.push_str(" (");
+            message.push_str(about);
+            message.push(')');
+        }
         self.report(key, message);
     }
 
@@ -182,7 +219,7 @@ impl<'c> Reader<'c> {
             None => return Found::Missing,
             Some(ConfigValue::String(text)) => text,
             Some(other) => {
-                self.report_misfit(key, other, &Shape::Scalar(Kinds::string("a string")));
+                self.report_misfit(key, other, &Shape::Scalar(Kinds::TEXT));
                 return Found::Bad;
             }
         };
@@ -196,7 +233,8 @@ impl<'c> Reader<'c> {
         }
     }
 
-    /// Holds a value against a condition. `wanted` is what it asks for, such as `from 1 to 10`.
+    /// Holds a value against a condition. `wanted` is what it asks for, such as `must be from 1
+    /// to 10`.
     pub fn within<T>(
         &mut self,
         key: &'static str,
@@ -215,16 +253,34 @@ impl<'c> Reader<'c> {
 
     fn report_outside(&mut self, key: &str, wanted: &str) {
         let shown = self.value(key).map_or_else(String::new, shown);
-        self.report(key, format!(" is {shown}: it takes {wanted}"));
+        self.report(key, format!(" is {shown}: it {wanted}"));
     }
 
     /// Ends a field that must be there.
-    pub fn required<T: ConfigField>(&mut self, key: &'static str, found: Found<T>) -> Option<T> {
+    pub fn required<T: ConfigField>(
+        &mut self,
+        key: &'static str,
+        found: Found<T>,
+        about: &str,
+    ) -> Option<T> {
         match found {
             Found::Good(value) => Some(value),
             Found::Bad => None,
-            Found::Missing => T::missing(self, key),
+            Found::Missing => T::missing(self, key, about),
         }
+    }
+
+    /// Ends a field that must be there, and that `FromStr` reads.
+    pub fn required_text<T>(
+        &mut self,
+        key: &'static str,
+        found: Found<T>,
+        about: &str,
+    ) -> Option<T> {
+        if matches!(found, Found::Missing) {
+            self.report_missing(key, &Shape::Scalar(Kinds::TEXT), about);
+        }
+        found.good()
     }
 
     /// The scalar, unless it is of a kind that is not taken, which is then reported.

@@ -23,8 +23,8 @@ pub struct FieldSpec {
     pub shape: Shape,
     /// Whether the key must be there.
     pub required: bool,
-    /// The field's documentation, each line as it is written after `///`.
-    pub doc: &'static str,
+    /// The first sentence of its documentation, without the full stop; empty where there is none.
+    pub about: &'static str,
 }
 
 /// What a field takes.
@@ -52,6 +52,9 @@ pub struct Kinds {
 }
 
 impl Kinds {
+    /// Any string.
+    pub const TEXT: Self = Self::string("a string");
+
     /// Strings alone; which ones the words say.
     #[must_use]
     pub const fn string(words: &'static str) -> Self {

@@ -58,7 +58,7 @@ impl<T: FromScalar> ConfigField for Vec<T> {
 }
 
 impl FromScalar for String {
-    const KINDS: Kinds = Kinds::string("a string");
+    const KINDS: Kinds = Kinds::TEXT;
 
     fn from_scalar(scalar: Scalar<'_>) -> Result<Self, Refusal> {
         text(scalar).map(str::to_owned)
@@ -113,7 +113,7 @@ macro_rules! wide_integers {
                 let value = match scalar {
                     Scalar::Integer(number) => number.try_into().ok(),
                     Scalar::String(text) => {
-                        digits(text).and_then(|(radix, digits)| Self::from_str_radix(digits, radix).ok())
+                        digits(text).and_then(|(radix, digits)| Self::from_str_radix(digits, radix.into()).ok())
                     }
                     Scalar::Boolean(_) => return Err(Refusal::Kind),
                 };
@@ -130,8 +130,8 @@ wide_integers! {
     U256: "an integer from 0 to 2^256 - 1, as a string where it is large";
 }
 
-/// The digits, decimal or of hex after `0x`, and their radix; a minus stays with them.
-fn digits<R: From<u8>>(text: &str) -> Option<(R, &str)> {
+/// The digits, decimal or of hex after `0x`, and their radix; a minus stays with decimal ones.
+fn digits(text: &str) -> Option<(u32, &str)> {
     let (radix, digits) = match text.strip_prefix("0x") {
         Some(digits) => (16, digits),
         None => (10, text),
@@ -140,8 +140,8 @@ fn digits<R: From<u8>>(text: &str) -> Option<(R, &str)> {
         10 => digits.strip_prefix('-').unwrap_or(digits),
         _ => digits,
     };
-    let all = plain.chars().all(|digit| digit.is_digit(u32::from(radix)));
-    (all && !plain.is_empty()).then(|| (R::from(radix), digits))
+    let all = plain.chars().all(|digit| digit.is_digit(radix));
+    (all && !plain.is_empty()).then_some((radix, digits))
 }
 
 impl FromScalar for Address {
