@@ -4,11 +4,7 @@
 //! These imports exist in a component alone; natively they abort. The modules of this crate named
 //! as the interfaces are the same functions for both.
 
-#![expect(
-    missing_docs,
-    clippy::all,
-    reason = "generated"
-)]
+#![expect(missing_docs, clippy::all, reason = "generated")]
 
 wit_bindgen::generate!({
     path: "../../wit/nexum-host",

@@ -156,6 +156,60 @@ impl<'a> From<&'a ConfigScalar> for Scalar<'a> {
     }
 }
 
+impl From<&str> for ConfigValue {
+    fn from(text: &str) -> Self {
+        Self::String(text.to_owned())
+    }
+}
+
+impl From<String> for ConfigValue {
+    fn from(text: String) -> Self {
+        Self::String(text)
+    }
+}
+
+impl From<i64> for ConfigValue {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
+impl From<bool> for ConfigValue {
+    fn from(truth: bool) -> Self {
+        Self::Boolean(truth)
+    }
+}
+
+impl<T: Into<ConfigScalar>> From<Vec<T>> for ConfigValue {
+    fn from(list: Vec<T>) -> Self {
+        Self::List(list.into_iter().map(Into::into).collect())
+    }
+}
+
+impl From<&str> for ConfigScalar {
+    fn from(text: &str) -> Self {
+        Self::String(text.to_owned())
+    }
+}
+
+impl From<String> for ConfigScalar {
+    fn from(text: String) -> Self {
+        Self::String(text)
+    }
+}
+
+impl From<i64> for ConfigScalar {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
+impl From<bool> for ConfigScalar {
+    fn from(truth: bool) -> Self {
+        Self::Boolean(truth)
+    }
+}
+
 impl From<raw::ConfigValue> for ConfigValue {
     fn from(value: raw::ConfigValue) -> Self {
         match value {

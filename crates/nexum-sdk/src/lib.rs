@@ -54,6 +54,15 @@ pub use provider::{Provider, provider, provider_on};
 pub use remote_store::RemoteStore;
 pub use typed::{Stored, TypedMap, TypedState, TypedStateError};
 
+/// Futures that are waited for together: `join`, `join_all`, `try_join_all` and their kin. What
+/// they ask of a chain goes out as one batch.
+pub mod future {
+    pub use futures_util::{
+        future::{join, join_all, join3, try_join, try_join_all, try_join3},
+        join, try_join,
+    };
+}
+
 /// The parts of alloy that a module meets, under one roof and in the version the SDK uses.
 pub mod alloy {
     #[cfg(feature = "provider")]
@@ -107,7 +116,9 @@ pub mod prelude {
             primitives::{Address, B256, Bytes, U256, address, b256},
             sol_types::{SolCall as _, SolEvent as _},
         },
-        block_on, clock, http, log, nexum, random, sol,
+        block_on, clock,
+        future::{join_all, try_join_all},
+        http, log, nexum, random, sol,
     };
     #[cfg(feature = "provider")]
     pub use crate::{Provider, provider};

@@ -63,11 +63,17 @@ pub fn on_event<M: Module>(slot: &Slot<M>, event: raw::Event) -> Result<(), raw:
 
 /// Makes a type that implements [`Module`] the component's module. `#[nexum::module]` does it.
 ///
-/// Natively it exports nothing: there a host calls the type itself, and one test may have many
-/// modules.
+/// Natively it only holds that the type is one: there a host calls the type itself, and one test
+/// may have many modules.
 #[macro_export]
 macro_rules! export {
     ($module:ty) => {
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            const fn is_a_module<M: $crate::Module>() {}
+            is_a_module::<$module>();
+        };
+
         #[cfg(target_family = "wasm")]
         const _: () = {
             ::std::thread_local! {

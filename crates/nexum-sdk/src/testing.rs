@@ -9,8 +9,9 @@
 //! # use nexum_sdk::{Event, Module, Result, module::Config};
 //! # struct PriceAlert;
 //! # impl Module for PriceAlert {
+//! #     type Instance = Self;
 //! #     fn init(_: Config) -> Result<Self> { Ok(Self) }
-//! #     fn on_event(&mut self, _: Event) -> Result<()> { Ok(()) }
+//! #     fn on_event(_: &mut Self, _: Event) -> Result<()> { Ok(()) }
 //! # }
 //! use nexum_sdk::testing::MockHost;
 //!

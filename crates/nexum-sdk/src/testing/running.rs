@@ -15,11 +15,10 @@ use crate::{Event, HostError, Module, host};
 
 /// A module that has begun. After a call that failed, the instance is thrown away, and the next
 /// call begins with `init` on the committed state, as on the engine.
-#[derive(Debug)]
-pub struct Running<M> {
+pub struct Running<M: Module> {
     host: MockHost,
     /// None after a call that failed.
-    instance: Option<M>,
+    instance: Option<M::Instance>,
     router: Router,
     due: VecDeque<Event>,
     handled: usize,
@@ -82,7 +81,7 @@ impl<M: Module> Running<M> {
             Some(instance) => instance,
             None => self.made()?,
         };
-        let outcome = self.call(|| instance.on_event(event));
+        let outcome = self.call(|| M::on_event(&mut instance, event));
         if outcome.is_ok() {
             self.instance = Some(instance);
             self.handled += 1;
@@ -150,7 +149,7 @@ impl<M: Module> Running<M> {
 
     /// The instance, to look into; none after a call that failed.
     #[must_use]
-    pub fn instance(&self) -> Option<&M> {
+    pub fn instance(&self) -> Option<&M::Instance> {
         self.instance.as_ref()
     }
 
@@ -165,7 +164,7 @@ impl<M: Module> Running<M> {
         Ok(())
     }
 
-    fn made(&self) -> Result<M, Failure> {
+    fn made(&self) -> Result<M::Instance, Failure> {
         let config = self.host.world().config.clone().into_iter().collect();
         self.call(|| M::init(config))
     }
@@ -202,9 +201,12 @@ impl<M: Module> Running<M> {
     }
 }
 
-impl fmt::Debug for Router {
+impl<M: Module> fmt::Debug for Running<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Router").finish_non_exhaustive()
+        f.debug_struct("Running")
+            .field("due", &self.due)
+            .field("handled", &self.handled)
+            .finish_non_exhaustive()
     }
 }
 

@@ -119,11 +119,13 @@ fn an_init_that_fails_keeps_nothing() {
     #[derive(Debug)]
     struct Fails;
     impl Module for Fails {
+        type Instance = Self;
+
         fn init(_: nexum_sdk::module::Config) -> nexum_sdk::Result<Self> {
             local_store::set("k", b"")?;
             Err(nexum_sdk::HostError::invalid_input("no"))
         }
-        fn on_event(&mut self, _: Event) -> nexum_sdk::Result<()> {
+        fn on_event(_: &mut Self, _: Event) -> nexum_sdk::Result<()> {
             Ok(())
         }
     }

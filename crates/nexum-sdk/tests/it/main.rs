@@ -51,14 +51,16 @@ macro_rules! module {
         struct $name(crate::Recorder);
 
         impl nexum_sdk::Module for $name {
+            type Instance = Self;
+
             fn init(config: nexum_sdk::module::Config) -> nexum_sdk::Result<Self> {
                 let mut recorder = crate::Recorder::init(config)?;
                 recorder.on_event = $on_event;
                 Ok(Self(recorder))
             }
 
-            fn on_event(&mut self, event: nexum_sdk::Event) -> nexum_sdk::Result<()> {
-                self.0.on_event(event)
+            fn on_event(module: &mut Self, event: nexum_sdk::Event) -> nexum_sdk::Result<()> {
+                crate::Recorder::on_event(&mut module.0, event)
             }
         }
     };
@@ -66,6 +68,8 @@ macro_rules! module {
 pub(crate) use module;
 
 impl Module for Recorder {
+    type Instance = Self;
+
     fn init(_: Config) -> Result<Self> {
         Ok(Self {
             seen: Vec::new(),
@@ -73,9 +77,9 @@ impl Module for Recorder {
         })
     }
 
-    fn on_event(&mut self, event: Event) -> Result<()> {
-        (self.on_event)(&event)?;
-        self.seen.push(event);
+    fn on_event(recorder: &mut Self, event: Event) -> Result<()> {
+        (recorder.on_event)(&event)?;
+        recorder.seen.push(event);
         Ok(())
     }
 }
