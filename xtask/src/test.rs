@@ -21,7 +21,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     let chromium = chromium::ensure_chromium()?;
     if args.filter.is_none() {
         checks()?;
-        execute(guests("test").args(["--package", "balance-watch", "--locked"]))?;
+        execute(guests("test").args(["--workspace", "--exclude", "nexum-fixtures", "--locked"]))?;
     }
     execute(
         cargo()

@@ -6,6 +6,8 @@
 
 mod config;
 mod errors;
+#[cfg(test)]
+mod expansions;
 mod module;
 mod types;
 

@@ -1,0 +1,31 @@
+//! What `#[config(…)]` does not take.
+
+use nexum_sdk::prelude::*;
+
+#[derive(NexumConfig)]
+struct Settings {
+    #[config(defualt = 5)]
+    unknown: u8,
+    #[config(default, default = 5)]
+    twice: u8,
+    #[config(range = "1..=10")]
+    quoted: u8,
+    #[config(range = 10)]
+    no_range: u8,
+    #[config(rename = "limits.daily")]
+    dotted: u8,
+    #[config(default)]
+    optional: Option<u8>,
+    #[config(default = Some(5))]
+    optional_with_value: Option<u8>,
+    #[config(parse, range = 1..=10)]
+    parsed: u8,
+    #[config(rename = "twice")]
+    same_key: u8,
+    #[config(non_empty = true)]
+    with_value: String,
+    #[config]
+    nothing: u8,
+}
+
+fn main() {}
