@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use nexum_chain::{ChainError, Chains, Feed};
+use nexum_chain::{ChainError, Chains};
 use nexum_host::{Host, Loaded};
 use nexum_manifest::{Bundle, EngineFile, ModuleManifest, Sha256, Withheld};
 use nexum_store::{ModuleStore, StateDir};
@@ -23,9 +23,10 @@ use crate::{
     letters::Failing,
     lifecycle::Backoff,
     logbook::LogBook,
+    observe::ChainLook,
     route::Route,
     status::{ModuleStatus, StatusBoard},
-    wire::{ChainReport, EndpointReport, EngineReport, ModuleReport},
+    wire::{ChainReport, EngineReport, ModuleReport},
     worker::Worker,
 };
 
@@ -225,7 +226,10 @@ impl Core {
             pid: std::process::id(),
             uptime_ms: u64::try_from(uptime).unwrap_or(u64::MAX),
             modules: self.module_reports(),
-            chains: self.chain_reports(),
+            chains: ChainLook::of_all(&self.chains)
+                .iter()
+                .map(ChainReport::new)
+                .collect(),
         }
     }
 
@@ -238,28 +242,6 @@ impl Core {
     /// How one module is.
     pub(crate) fn module_report(&self, name: &ModuleName) -> Option<ModuleReport> {
         self.modules.by_name().get(name).map(Handle::report)
-    }
-
-    fn chain_reports(&self) -> Vec<ChainReport> {
-        let feeds: BTreeMap<_, _> = self.chains.feeds().into_iter().collect();
-        let stats = self.chains.stats().into_iter();
-        let reports = stats.map(|stats| {
-            let feed = feeds.get(&stats.chain).map(Feed::status);
-            let endpoints = stats.endpoints.into_iter().map(|node| EndpointReport {
-                endpoint: node.endpoint,
-                state: node.state.as_str().to_owned(),
-                head: node.head.map(|head| head.0),
-                lag: node.lag,
-                requests: node.requests,
-                errors: node.errors.values().sum(),
-            });
-            ChainReport {
-                chain_id: stats.chain.0,
-                head: feed.and_then(|feed| feed.head).map(|head| head.number.0),
-                endpoints: endpoints.collect(),
-            }
-        });
-        reports.collect()
     }
 
     /// What a worker needs of a manifest and its component.

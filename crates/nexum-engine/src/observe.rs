@@ -18,6 +18,7 @@ mod server;
 
 pub(crate) use health::shortened;
 pub use health::{ChainHealth, ChainLag, EndpointHealth, HealthReport, HealthStatus, ModuleHealth};
+pub(crate) use look::ChainLook;
 pub use metrics::metrics_reference;
 pub use page::{LogReport, ModuleLetter, ModulePace, NumberedLine, StatusReport};
 pub(crate) use roster::Roster;

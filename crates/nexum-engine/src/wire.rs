@@ -3,13 +3,14 @@
 //! Every answer that is not an error is the object named with its route in
 //! `docs/reference/admin-api.md`; an error is a [`Fault`].
 
+use nexum_chain::EndpointStats;
 use nexum_manifest::Problem;
 use nexum_store::DeadLetter;
 use nexum_types::{Cursor, Event, Source};
 use serde::{Deserialize, Serialize};
 
 pub use crate::{difference::Widening, logbook::LogLine};
-use crate::{modules::Origin, status::ModuleStatus};
+use crate::{modules::Origin, observe::ChainLook, status::ModuleStatus};
 
 /// The socket's name in the `state_dir`.
 pub const SOCKET: &str = "admin.sock";
@@ -111,7 +112,7 @@ pub struct ChainReport {
 /// How one endpoint is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointReport {
-    /// Scheme, host and port.
+    /// Scheme, host and port, and a number where that is not enough to tell two apart.
     pub endpoint: String,
     /// `well`, `lagging`, `open`, `half-open` or `wrong-chain`.
     pub state: String,
@@ -123,6 +124,38 @@ pub struct EndpointReport {
     pub requests: u64,
     /// Those that failed.
     pub errors: u64,
+}
+
+impl ChainReport {
+    pub(crate) fn new(look: &ChainLook) -> Self {
+        let ChainLook {
+            stats,
+            endpoints: names,
+            feed,
+        } = look;
+        let head = feed.as_ref().and_then(|feed| feed.head);
+        let endpoints = stats.endpoints.iter().zip(names);
+        Self {
+            chain_id: stats.chain.0,
+            head: head.map(|head| head.number.0),
+            endpoints: endpoints
+                .map(|(endpoint, name)| EndpointReport::new(endpoint, name))
+                .collect(),
+        }
+    }
+}
+
+impl EndpointReport {
+    fn new(stats: &EndpointStats, name: &str) -> Self {
+        Self {
+            endpoint: name.to_owned(),
+            state: stats.state.as_str().to_owned(),
+            head: stats.head.map(|head| head.0),
+            lag: stats.lag,
+            requests: stats.requests,
+            errors: stats.unanswered,
+        }
+    }
 }
 
 impl ModuleReport {

@@ -11,8 +11,8 @@ use nexum_types::{ChainId, ModuleName};
 use serde_json::{Value, json};
 
 use crate::{
-    Bundle, Capability, EngineConfig, LogFormat, LogLevels, LogSettings, ManifestErrors,
-    ModuleEntry, Place, Policy, Problem, Sha256, bundle,
+    Bundle, EngineConfig, LogFormat, LogLevels, LogSettings, ManifestErrors, ModuleEntry, Place,
+    Policy, Problem, Sha256, bundle,
     chains::{self, RawChains},
     config::RawConfig,
     decode::{self, At, Decode, table},

@@ -21,27 +21,42 @@ use crate::{
     wording::{self, key_text},
 };
 
-table! {
+/// A table of ceilings, and whatever keys it has beside them.
+macro_rules! ceilings_table {
+    (
+        $(#[doc = $doc:literal])*
+        struct $name:ident { $($more:tt)* }
+    ) => {
+        table! {
+            $(#[doc = $doc])*
+            struct $name {
+                /// How many requests a second a module may make to its chains, in the long run.
+                optional rpc_requests_per_second: Tried<PerSecond>,
+                /// How many requests a module may make at once, after a quiet time. Without it, those of one second.
+                optional rpc_burst: At<PerSecond>,
+                /// How many lines a second a module may log, in the long run.
+                optional log_lines_per_second: Tried<PerSecond>,
+                /// How many lines a module may log at once, after a quiet time. Without it, those of one second.
+                optional log_burst: At<PerSecond>,
+                /// The most memory of a module, in bytes, whatever its manifest asks for.
+                optional max_memory_bytes: AtLeast<65_536>,
+                /// The most fuel of one call, whatever the manifest asks for.
+                optional max_fuel_per_event: AtLeast<1_000>,
+                /// The longest time that one call may take, whatever the manifest asks for.
+                optional max_event_duration: Duration,
+                /// The largest state of a module, in bytes, whatever its manifest asks for.
+                optional max_state_bytes: AtLeast<1>,
+                /// Capabilities that a module does not have. One that requires such a capability is refused.
+                optional denied_capabilities: Set<Deniable>,
+                $($more)*
+            }
+        }
+    };
+}
+
+ceilings_table! {
     /// The operator's ceilings for every module.
     struct RawPolicy {
-        /// How many requests a second one module may make to its chains, in the long run. Without it, as many as they take.
-        optional rpc_requests_per_second: Tried<PerSecond>,
-        /// How many requests one module may make at once, after a quiet time. Without it, those of one second.
-        optional rpc_burst: At<PerSecond>,
-        /// How many lines a second one module may log, in the long run. Without it, 100.
-        optional log_lines_per_second: Tried<PerSecond>,
-        /// How many lines one module may log at once, after a quiet time. Without it, those of one second.
-        optional log_burst: At<PerSecond>,
-        /// The most memory of one module, in bytes, whatever its manifest asks for.
-        optional max_memory_bytes: AtLeast<65_536>,
-        /// The most fuel of one call, whatever the manifest asks for.
-        optional max_fuel_per_event: AtLeast<1_000>,
-        /// The longest time that one call may take, whatever the manifest asks for.
-        optional max_event_duration: Duration,
-        /// The largest state of one module, in bytes, whatever its manifest asks for.
-        optional max_state_bytes: AtLeast<1>,
-        /// Capabilities that no module has. A module that requires one is refused.
-        optional denied_capabilities: Set<Deniable>,
         /// True refuses a module whose component is pinned neither by its manifest nor by its entry under `modules`.
         default require_digest: bool = false,
         /// Ceilings of single modules, by name, which take the place of those for every module.
@@ -49,28 +64,9 @@ table! {
     }
 }
 
-table! {
+ceilings_table! {
     /// Ceilings of one module, which take the place of those for every module.
-    struct RawCeilings {
-        /// How many requests a second the module may make to its chains, in the long run.
-        optional rpc_requests_per_second: Tried<PerSecond>,
-        /// How many requests the module may make at once, after a quiet time. Without it, those of one second.
-        optional rpc_burst: At<PerSecond>,
-        /// How many lines a second the module may log, in the long run.
-        optional log_lines_per_second: Tried<PerSecond>,
-        /// How many lines the module may log at once, after a quiet time. Without it, those of one second.
-        optional log_burst: At<PerSecond>,
-        /// The most memory of the module, in bytes, whatever its manifest asks for.
-        optional max_memory_bytes: AtLeast<65_536>,
-        /// The most fuel of one call, whatever the manifest asks for.
-        optional max_fuel_per_event: AtLeast<1_000>,
-        /// The longest time that one call may take, whatever the manifest asks for.
-        optional max_event_duration: Duration,
-        /// The largest state of the module, in bytes, whatever its manifest asks for.
-        optional max_state_bytes: AtLeast<1>,
-        /// Capabilities that the module does not have. Where it requires one, it is refused.
-        optional denied_capabilities: Set<Deniable>,
-    }
+    struct RawCeilings {}
 }
 
 /// A capability that can be denied: one whose functions can answer an error, or do nothing.

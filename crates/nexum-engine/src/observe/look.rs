@@ -89,7 +89,6 @@ impl Look {
         cards: &[Card],
     ) -> Self {
         let feeds: BTreeMap<_, _> = chains.map(Chains::feeds).into_iter().flatten().collect();
-        let stats = chains.map(Chains::stats).into_iter().flatten();
         Self {
             stage,
             uptime,
@@ -97,7 +96,7 @@ impl Look {
                 .iter()
                 .map(|card| ModuleLook::at(card, &feeds))
                 .collect(),
-            chains: stats.map(|stats| ChainLook::at(stats, &feeds)).collect(),
+            chains: chains.map(ChainLook::of_all).unwrap_or_default(),
         }
     }
 }
@@ -151,6 +150,13 @@ fn lag(status: &StatusBoard, feeds: &BTreeMap<ChainId, Feed>) -> BTreeMap<ChainI
 }
 
 impl ChainLook {
+    /// Every chain, by id.
+    pub(crate) fn of_all(chains: &Chains) -> Vec<Self> {
+        let feeds: BTreeMap<_, _> = chains.feeds().into_iter().collect();
+        let stats = chains.stats().into_iter();
+        stats.map(|stats| Self::at(stats, &feeds)).collect()
+    }
+
     fn at(stats: ChainStats, feeds: &BTreeMap<ChainId, Feed>) -> Self {
         let named = stats.endpoints.iter().map(|endpoint| &*endpoint.endpoint);
         Self {

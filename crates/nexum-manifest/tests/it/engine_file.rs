@@ -299,7 +299,7 @@ require_digest = true
 ",
         "
 nexum-engine.toml:4:20: `policy.max_memory_bytes` is 1, and the least is 65536
-  help: The most memory of one module, in bytes, whatever its manifest asks for
+  help: The most memory of a module, in bytes, whatever its manifest asks for
 nexum-engine.toml:5:22: `policy.max_event_duration` takes a duration such as \"30s\", not an integer
   help: The longest time that one call may take, whatever the manifest asks for
 nexum-engine.toml:6:13: `policy.log_burst` needs `log_lines_per_second`

@@ -434,7 +434,8 @@ fn a_check_says_what_is_configured() {
         stdout(&output),
         format!(
             "{{\"ok\":true,\"chains\":[{{\"id\":{CHAIN},\"endpoints\":[\"{DOWN}\"]}}],\
-             \"modules\":[{{\"name\":\"counter\",\"version\":\"0.1.0\"}}],\"problems\":[]}}\n"
+             \"modules\":[{{\"name\":\"counter\",\"version\":\"0.1.0\"}}],\"problems\":[],\
+             \"warnings\":[]}}\n"
         )
     );
     assert_eq!(stderr(&output), "");
@@ -450,7 +451,7 @@ fn a_check_tells_problems_as_json() {
         stdout(&output),
         "{\"ok\":false,\"chains\":[],\"modules\":[],\"problems\":[{\"file\":\"nexum-engine.toml\",\
          \"line\":2,\"column\":1,\"message\":\"unknown key `state-dir` in `engine`\",\
-         \"help\":\"did you mean `state_dir`?\"}]}\n"
+         \"help\":\"did you mean `state_dir`?\"}],\"warnings\":[]}\n"
     );
     assert_eq!(stderr(&output), "");
 }
