@@ -1,6 +1,10 @@
 //! The facade: start, status, stop.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use nexum_chain::{ChainError, Chains, WrongChainId, WrongChainIds};
@@ -124,7 +128,13 @@ impl Engine {
         let chains = Chains::new(config.chains.values().cloned()).map_err(StartError::Chain)?;
         roster.has(&chains);
         let configured = bundles.len();
-        bundles.extend(Remembered::of(&config.state_dir).bundles(&file, &bundles)?);
+        // Nobody changes what was loaded between here and the end of this engine. One that is not
+        // there yet is made only once nothing is refused.
+        let held = hold(&config.state_dir, StateDir::open_existing).await?;
+        let held = held.map(Arc::new);
+        if let Some(dir) = &held {
+            bundles.extend(Remembered::of(dir).bundles(&file, &bundles)?);
+        }
         for problem in file.ceilings_for_nobody(bundles.iter().map(|it| it.name().clone())) {
             let place = problem.place();
             tracing::warn!(%place, help = problem.remedy(), "{}", problem.message());
@@ -145,7 +155,11 @@ impl Engine {
                 None => StartError::WrongChainIds(wrong),
             })?;
         let manifests = bundles.iter().map(|bundle| &bundle.manifest);
-        let (state_dir, stores) = open_stores(&config.state_dir, manifests).await?;
+        let state_dir = match held {
+            Some(dir) => dir,
+            None => Arc::new(hold(&config.state_dir, StateDir::open).await?),
+        };
+        let stores = open_stores(&state_dir, manifests).await?;
 
         let admin = AdminSocket::bind(state_dir.path()).map_err(StartError::Admin)?;
 
@@ -155,6 +169,7 @@ impl Engine {
             chains,
             file,
             code: Keeping::new(cache, Arc::clone(&state_dir)),
+            remembered: Arc::new(Remembered::of(&state_dir)),
             state_dir,
             backoff,
             modules: Modules::default(),
@@ -256,29 +271,33 @@ pub(crate) fn store_options(manifest: &ModuleManifest) -> StoreOptions {
     }
 }
 
-/// Locks the `state_dir` and opens the state of every module, several at a time: each open waits
-/// for the disk.
-async fn open_stores(
+/// Takes hold of the `state_dir`, which waits for the disk.
+async fn hold<T: Send + 'static>(
     path: &Path,
-    manifests: impl Iterator<Item = &ModuleManifest>,
-) -> Result<(Arc<StateDir>, Vec<ModuleStore>), StartError> {
+    open: impl FnOnce(PathBuf) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StartError> {
     let path = path.to_owned();
-    let state_dir = tokio::task::spawn_blocking(move || StateDir::open(&path))
+    tokio::task::spawn_blocking(move || open(path))
         .await
         .map_err(StartError::Task)?
-        .map_err(StartError::Store)?;
-    let state_dir = Arc::new(state_dir);
-    let stores = stream::iter(manifests)
+        .map_err(StartError::Store)
+}
+
+/// Opens the state of every module, several at a time: each open waits for the disk.
+async fn open_stores(
+    state_dir: &Arc<StateDir>,
+    manifests: impl Iterator<Item = &ModuleManifest>,
+) -> Result<Vec<ModuleStore>, StartError> {
+    stream::iter(manifests)
         .map(|manifest| {
-            let (dir, name) = (Arc::clone(&state_dir), manifest.name.clone());
+            let (dir, name) = (Arc::clone(state_dir), manifest.name.clone());
             let options = store_options(manifest);
             tokio::task::spawn_blocking(move || dir.open_module(&name, options))
         })
         .buffered(OPENED_AT_ONCE)
         .map(|opened| opened.map_err(StartError::Task)?.map_err(StartError::Store))
         .try_collect()
-        .await?;
-    Ok((state_dir, stores))
+        .await
 }
 
 /// Endpoints of other chains, each at its line of the operator's file.

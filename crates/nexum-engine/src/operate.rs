@@ -276,7 +276,7 @@ impl Operator {
 
 impl Core {
     async fn load(&self, request: LoadRequest) -> Result<ModuleStatus, OperateError> {
-        let remembered = self.remembered();
+        let remembered = Arc::clone(&self.remembered);
         let LoadRequest {
             path,
             name,
@@ -312,7 +312,7 @@ impl Core {
         let store = copied.kept_if(&remembered, store.await)?;
         let (keeping, entry) = (name.clone(), copied.entry.clone());
         let kept = blocking(move || remembered.keep(&keeping, entry).map_err(failed)).await;
-        copied.kept_if(&self.remembered(), kept)?;
+        copied.kept_if(&self.remembered, kept)?;
         self.run(copied.bundle, loaded, store, Origin::Loaded)
             .map_err(failed)?;
         self.status_of(&name)
@@ -322,7 +322,7 @@ impl Core {
         let _turn = self.turn(name)?;
         let origin = self.of(name, |handle| handle.origin)?;
         if origin == Origin::Loaded {
-            let (remembered, name) = (self.remembered(), name.clone());
+            let (remembered, name) = (Arc::clone(&self.remembered), name.clone());
             // It is to be gone after a crash, too, so this comes first; where it fails, the module
             // goes on as it was.
             blocking(move || remembered.forget(&name).map_err(failed)).await?;
@@ -359,7 +359,7 @@ impl Core {
             let commands = handle.commands.clone();
             (handle.bundle.clone(), handle.origin, commands)
         })?;
-        let remembered = self.remembered();
+        let remembered = Arc::clone(&self.remembered);
         let copied = match (origin, path) {
             (Origin::Configured, None) if digest.is_some() => {
                 return Err(OperateError::Unfit(format!(
@@ -431,7 +431,7 @@ impl Core {
                 ))
             })?;
             if let Some(before) = before {
-                self.remembered().remove_copy(&before);
+                self.remembered.remove_copy(&before);
             }
         }
         self.status_of(name)
@@ -481,10 +481,6 @@ impl Core {
         self.of(name, |handle| handle.status.read())
     }
 
-    fn remembered(&self) -> Remembered {
-        Remembered::of(self.state_dir.path())
-    }
-
     /// Takes the turn of doing something with a module, which nobody else has until it is dropped.
     fn turn(&self, name: &ModuleName) -> Result<crate::modules::Turn<'_>, OperateError> {
         if self.modules.is_closed() {
@@ -510,7 +506,7 @@ impl Core {
         };
         let mut with_path = Table::from_iter([("path".to_owned(), Value::from(folder))]);
         with_path.extend(entry);
-        let file = self.remembered().file();
+        let file = self.remembered.file();
         let text = remembered::as_text(vec![with_path]);
         let bundles = self.file.load_more(&file, text);
         bundles
@@ -527,12 +523,12 @@ impl Core {
         mut entry: Table,
     ) -> Result<Copied, OperateError> {
         let label = format!("{name}-{:08x}", rand::random::<u32>());
-        let (remembered, from) = (self.remembered(), path.to_owned());
+        let (remembered, from) = (Arc::clone(&self.remembered), path.to_owned());
         let copy = blocking(move || remembered.copy(&from, &label).map_err(failed)).await?;
         let relative = copy.to_string_lossy().into_owned();
         entry.insert("path".into(), relative.into());
         let bundle = self.bundle_at(&copy, entry.clone()).await;
-        let bundle = bundle.inspect_err(|_| self.remembered().remove_copy(&copy))?;
+        let bundle = bundle.inspect_err(|_| self.remembered.remove_copy(&copy))?;
         Ok(Copied {
             bundle,
             entry,

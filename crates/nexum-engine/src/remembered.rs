@@ -6,9 +6,11 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use nexum_manifest::{Bundle, EngineFile, ManifestErrors, Problem};
+use nexum_store::StateDir;
 use nexum_types::ModuleName;
 use toml::{Table, Value};
 
@@ -55,25 +57,39 @@ pub enum RememberError {
     },
 }
 
-/// The modules that were loaded while an engine ran, in one `state_dir`.
+/// The modules that were loaded while an engine ran, in one `state_dir`. That is locked for as long
+/// as this is there, so that no other process reads or changes them; within the process, there is
+/// one of these for each lock.
 #[derive(Debug)]
 pub struct Remembered {
-    state_dir: PathBuf,
+    state_dir: Arc<StateDir>,
+    /// Held from the reading of the file to the end of its writing.
+    turn: Mutex<()>,
 }
 
 impl Remembered {
-    /// Those of this `state_dir`, which need not be there.
+    /// Those of this `state_dir`.
     #[must_use]
-    pub fn of(state_dir: &Path) -> Self {
+    pub fn of(state_dir: &Arc<StateDir>) -> Self {
         Self {
-            state_dir: state_dir.to_owned(),
+            state_dir: Arc::clone(state_dir),
+            turn: Mutex::default(),
         }
     }
 
     /// The file that names them.
     #[must_use]
     pub fn file(&self) -> PathBuf {
-        self.state_dir.join(FILE)
+        self.folder().join(FILE)
+    }
+
+    fn folder(&self) -> &Path {
+        self.state_dir.path()
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        // It guards the file, which is replaced as a whole.
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Their bundles, checked against the operator's file.
@@ -116,8 +132,8 @@ impl Remembered {
     /// Copies a bundle to where it stays, and answers the folder, relative to the `state_dir`.
     pub(crate) fn copy(&self, bundle: &Path, label: &str) -> Result<PathBuf, RememberError> {
         let relative = Path::new(BUNDLES).join(label);
-        let folder = self.state_dir.join(&relative);
-        make_dir(&self.state_dir.join(BUNDLES))?;
+        let folder = self.folder().join(&relative);
+        make_dir(&self.folder().join(BUNDLES))?;
         make_dir(&folder)?;
         for (part, most) in PARTS {
             let (from, to) = (bundle.join(part), folder.join(part));
@@ -130,7 +146,7 @@ impl Remembered {
     /// Takes a copy away again. What is left of it does no harm.
     pub(crate) fn remove_copy(&self, relative: &Path) {
         if relative.starts_with(BUNDLES) {
-            let folder = self.state_dir.join(relative);
+            let folder = self.folder().join(relative);
             if let Err(error) = fs::remove_dir_all(&folder) {
                 tracing::warn!(folder = %folder.display(), %error, "a bundle that is not used any more was left behind");
             }
@@ -144,6 +160,7 @@ impl Remembered {
         name: &ModuleName,
         entry: Table,
     ) -> Result<Option<PathBuf>, RememberError> {
+        let _turn = self.turn();
         let mut entries = self.entries()?;
         let before = take(&mut entries, name);
         entries.push(entry);
@@ -154,6 +171,7 @@ impl Remembered {
     /// The module is not to run any more, and the copy of its bundle goes. Answers whether it was
     /// to run.
     pub fn forget(&self, name: &ModuleName) -> Result<bool, RememberError> {
+        let _turn = self.turn();
         let mut entries = self.entries()?;
         let Some(entry) = take(&mut entries, name) else {
             return Ok(false);
@@ -199,7 +217,7 @@ impl Remembered {
         let unnamed = path.with_extension("toml.new");
         write(&unnamed, as_text(entries).as_bytes())?;
         fs::rename(&unnamed, &path).map_err(io_error("write", &path))?;
-        sync_dir(&self.state_dir)
+        sync_dir(self.folder())
     }
 }
 

@@ -49,6 +49,23 @@ impl StateDir {
         })
     }
 
+    /// Takes hold of the state directory where it is there, and makes none.
+    pub fn open_existing(path: impl Into<PathBuf>) -> Result<Option<Self>, StoreError> {
+        let path = path.into();
+        match fs::metadata(&path) {
+            // What stands in the way of making one is told by `open`.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                Ok(None)
+            }
+            _ => Self::open(path).map(Some),
+        }
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -1,11 +1,12 @@
 //! `nexum module list`, `load`, `unload`, `restart` and `upgrade`, and `nexum health`.
 
-use std::{fmt::Write as _, path::Path};
+use std::{fmt::Write as _, path::Path, sync::Arc};
 
 use nexum_engine::{
     Remembered,
     wire::{self, ChainReport, EngineReport, ModuleReport},
 };
+use nexum_store::{StateDir, StoreError};
 use nexum_types::ModuleName;
 
 use crate::{
@@ -53,9 +54,12 @@ pub(crate) async fn unload(args: &NameArgs) -> Result<(), Failure> {
     })
 }
 
-/// Without an engine: what was loaded at run time is not loaded again.
+/// Without an engine: what was loaded at run time is not loaded again. An engine that starts or
+/// ends has no socket either, so the state directory is locked.
 fn forget(at: &Where, dir: &Path, name: &ModuleName) -> Result<(), Failure> {
-    let remembered = Remembered::of(dir);
+    let held = StateDir::open_existing(dir)?;
+    let held = held.ok_or_else(|| StoreError::MissingStateDir { path: dir.into() })?;
+    let remembered = Remembered::of(&Arc::new(held));
     let failed = |error| Failure::other("what was loaded could not be changed", error);
     if !remembered.forget(name).map_err(failed)? {
         let names = remembered.names().map_err(failed)?;

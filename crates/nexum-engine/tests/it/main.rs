@@ -37,6 +37,7 @@ mod promql;
 mod promtool;
 mod push;
 mod refusals;
+mod remembered;
 mod reorgs;
 mod rooms;
 mod rpc;

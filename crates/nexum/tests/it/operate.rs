@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, process::Output};
 
+use nexum_store::StateDir;
 use serde_json::{Value, json};
 
 use crate::{
@@ -200,6 +201,14 @@ fn what_was_loaded_can_be_forgotten_without_an_engine() {
     engine.wait_for_line("engine is running");
     done(&folder, &["module", "load", "tally"]);
     assert_eq!(engine.stop().code, Some(0));
+    // An engine that starts has no socket yet, and reads what it would find changed.
+    let held = StateDir::open(folder.path("state")).unwrap();
+    fails(
+        &folder.nexum(&["module", "unload", "tally"]),
+        4,
+        &["in use by another engine"],
+    );
+    drop(held);
     // It stands in the way of the same in the engine's file.
     folder.engine_file("", &node.http(), &["tally"]);
     fails(
