@@ -196,7 +196,7 @@ fn problem(bundle: &Bundle, fault: &Fault) -> Problem {
                 place,
                 format!("the component of module {name}, {component}, is refused: {error}"),
             )
-            .with_help(error.remedy());
+            .with_help(error.remedy(bundle.is_configured));
             match (error, &bundle.places.component) {
                 (
                     LoadError::Digest {

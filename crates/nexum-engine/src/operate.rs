@@ -124,8 +124,8 @@ pub struct LoadRequest {
 /// A new version of a module.
 #[derive(Debug, Clone, Default)]
 pub struct UpgradeRequest {
-    /// The new bundle's folder, absolute, for a module that was loaded at run time; that of one in
-    /// the engine's file is where it was.
+    /// The new bundle's folder, absolute, for a module that was loaded at run time; for one in the
+    /// engine's file, its entry there says where it is.
     pub path: Option<PathBuf>,
     /// The token of [`OperateError::Widens`].
     pub accept: Option<String>,
@@ -363,7 +363,7 @@ impl Core {
         let copied = match (origin, path) {
             (Origin::Configured, None) if digest.is_some() => {
                 return Err(OperateError::Unfit(format!(
-                    "module {name} is in the engine's file: write the new version's digest into its entry there, and upgrade without one"
+                    "module {name} is in the engine's file: write the new version's digest into its entry there, and upgrade without `--digest`"
                 )));
             }
             (Origin::Configured, None) => {
@@ -376,7 +376,7 @@ impl Core {
             }
             (Origin::Configured, Some(_)) => {
                 return Err(OperateError::Unfit(format!(
-                    "module {name} is in the engine's file: put the new version into its bundle there, and upgrade without a path"
+                    "module {name} is in the engine's file: put the new version into its bundle, or its path into its entry there, and upgrade without one"
                 )));
             }
             (Origin::Loaded, None) => {

@@ -135,29 +135,35 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// What to do about it.
+    /// What to do about it. `is_configured`: the operator's word on the module stands in the
+    /// engine's file, and not in a command.
     #[must_use]
-    pub fn remedy(&self) -> String {
+    pub fn remedy(&self, is_configured: bool) -> String {
         match self {
             Self::Digest { pin, found } => {
                 let line = match pin {
-                    Pin::Manifest(_) => format!("component = \"sha256:{found}\" under [module]"),
-                    Pin::Operator(_) => format!(
-                        "digest = \"sha256:{found}\" here (at run time: --digest sha256:{found})"
-                    ),
+                    Pin::Manifest(_) => {
+                        format!("write component = \"sha256:{found}\" under [module]")
+                    }
+                    Pin::Operator(_) if is_configured => {
+                        format!("write digest = \"sha256:{found}\" here")
+                    }
+                    Pin::Operator(_) => format!("give the command --digest sha256:{found}"),
+                };
+                format!("if the component was meant to change, {line}; if not, get the bundle anew")
+            }
+            Self::Unpinned { found } => {
+                let operators = if is_configured {
+                    format!("add to its entry:\ndigest = \"sha256:{found}\"")
+                } else {
+                    format!("give the command\n--digest sha256:{found}")
                 };
                 format!(
-                    "if the component was meant to change, write {line}; if not, get the bundle anew"
+                    "if this is the component you mean to run, {operators}\n\
+                     or write under [module] of its manifest:\n\
+                     component = \"sha256:{found}\""
                 )
             }
-            Self::Unpinned { found } => format!(
-                "if this is the component you mean to run, add to its entry:\n\
-                 digest = \"sha256:{found}\"\n\
-                 or under [module] of its manifest:\n\
-                 component = \"sha256:{found}\"\n\
-                 or, where it is loaded or upgraded at run time, give the command\n\
-                 --digest sha256:{found}"
-            ),
             Self::NotAComponent { .. } | Self::Compile(_) => {
                 "build the module with --target wasm32-wasip2, and put the result into the bundle as module.wasm".into()
             }

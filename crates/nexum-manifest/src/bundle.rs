@@ -45,6 +45,8 @@ pub struct Bundle {
     pub places: ModulePlaces,
     /// The entry of the operator's file.
     pub entry: Place,
+    /// Whether that is the operator's file, and not what was loaded beside it.
+    pub is_configured: bool,
 }
 
 impl Bundle {
@@ -55,39 +57,57 @@ impl Bundle {
     }
 }
 
-/// Reads the bundle of one entry anew.
+/// Reads the bundle that the entry of a module names now.
 pub(crate) fn reread(engine: &EngineParts, before: &Bundle) -> Result<Bundle, ManifestErrors> {
     let name = before.name();
-    let is_its = |entry: &&EntryParts| {
-        let its_name = entry.entry.name.as_ref();
-        entry.entry.path.join(COMPONENT) == before.component
-            && its_name.is_none_or(|its_name| its_name == name)
-    };
-    let entries = engine.entries.iter().filter(is_its);
+    let its = engine.entries.iter().filter(|entry| runs(entry, name));
+    let (mut bundles, problems) = read(engine, its);
+    match (ManifestErrors::new(problems), bundles.pop()) {
+        (None, Some(bundle)) => Ok(bundle),
+        (Some(errors), _) => Err(errors),
+        (None, None) => Err(without(engine, before)),
+    }
+}
+
+/// Whether an entry runs the module of that name.
+fn runs(entry: &EntryParts, name: &ModuleName) -> bool {
+    match &entry.entry.name {
+        Some(named) => named == name,
+        None => open(&entry.entry.path, &entry.path).is_ok_and(|it| it.name.as_ref() == Some(name)),
+    }
+}
+
+/// Why no entry runs a module that ran.
+fn without(engine: &EngineParts, before: &Bundle) -> ManifestErrors {
+    let name = before.name();
     let mut found = Vec::new();
-    for entry in entries {
-        let (mut bundles, problems) = read(engine, std::slice::from_ref(entry));
-        found.extend(problems);
-        match bundles.pop() {
-            Some(bundle) if bundle.name() == name => {
-                return ManifestErrors::new(found).map_or(Ok(bundle), Err);
-            }
-            Some(bundle) => found.push(
+    // Those whose manifest has the name could be its entry.
+    for entry in engine.entries.iter().filter(|it| it.entry.name.is_none()) {
+        match open(&entry.entry.path, &entry.path) {
+            Err(problem) => found.push(*problem),
+            Ok(ModuleParts {
+                name: Some(other), ..
+            }) if entry.entry.path.join(COMPONENT) == before.component => found.push(
                 Problem::new(
-                    before.places.file.clone(),
-                    format!(
-                        "the bundle is of module {} now, not of {name}",
-                        bundle.name()
-                    ),
+                    entry.path.clone(),
+                    format!("the bundle is of module {other} now, not of {name}"),
                 )
                 .with_help("a module's name is the identity of its state: keep it"),
             ),
-            None => {}
+            Ok(ModuleParts { name: Some(_), .. }) => {}
+            Ok(unnamed) => found.extend(unnamed.problems),
         }
     }
-    Err(ManifestErrors::new(found).unwrap_or_else(|| {
-        Problem::new(before.entry.clone(), "this entry has no bundle any more").into()
-    }))
+    ManifestErrors::new(found).unwrap_or_else(|| {
+        let file = &engine.file;
+        let what = format!("{file} does not run module {name} any more");
+        let help = format!(
+            "write its entry again, without `enabled = false`; or end the module with \
+             `nexum module unload {name}`"
+        );
+        let problem = Problem::new(engine.source.whole(), what);
+        problem.with_help(help).into()
+    })
 }
 
 /// Reads the bundle of each entry, and checks how they go together. The problems of the
@@ -96,7 +116,10 @@ pub(crate) fn read_all(engine: &EngineParts) -> (Vec<Bundle>, Vec<Problem>) {
     read(engine, &engine.entries)
 }
 
-fn read(engine: &EngineParts, entries: &[EntryParts]) -> (Vec<Bundle>, Vec<Problem>) {
+fn read<'a>(
+    engine: &EngineParts,
+    entries: impl IntoIterator<Item = &'a EntryParts>,
+) -> (Vec<Bundle>, Vec<Problem>) {
     let (mut of_engine, mut of_modules, mut bundles) = (Vec::new(), Vec::new(), Vec::new());
     let mut named: BTreeMap<ModuleName, &EntryParts> = BTreeMap::new();
     // One bundle can stand behind several entries; what is wrong with its file is told once.
@@ -355,6 +378,7 @@ fn overlaid(engine: &EngineParts, entry: &EntryParts, file: ModuleFile) -> Bundl
         component: entry.entry.path.join(COMPONENT),
         places,
         entry: entry.path.clone(),
+        is_configured: engine.is_operators,
     }
 }
 

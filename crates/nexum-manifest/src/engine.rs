@@ -94,6 +94,7 @@ table! {
 /// The operator's file, resolved, and the places in it that later checks point at.
 #[derive(Debug)]
 pub struct EngineFile {
+    path: PathBuf,
     config: EngineConfig,
     parts: EngineParts,
 }
@@ -114,7 +115,11 @@ impl EngineFile {
     pub fn load_with(path: &Path, env: &Env<'_>) -> Result<Self, ManifestErrors> {
         let (config, parts) = read(path, env)?;
         match (ManifestErrors::new(parts.problems.clone()), config) {
-            (None, Some(config)) => Ok(Self { config, parts }),
+            (None, Some(config)) => Ok(Self {
+                path: path.to_owned(),
+                config,
+                parts,
+            }),
             (Some(errors), _) => Err(errors),
             (None, None) => Err(file::unexplained(&parts.source).into()),
         }
@@ -164,12 +169,32 @@ impl EngineFile {
         self.parts.endpoints.get(&chain)?.get(index)
     }
 
-    /// Reads and checks a bundle of this file anew: its folder may hold another version by now.
+    /// Reads the entry of a module that this file names anew, and the bundle that it names now.
+    /// Only the entry counts: chains and policy are those of this file as it was.
     ///
     /// # Errors
-    /// Every problem of the bundle; that it is another module's now, too.
+    /// Every problem of the file, wherever it is, or else of the bundle; that the file does not run
+    /// the module any more, too.
     pub fn reload(&self, bundle: &Bundle) -> Result<Bundle, ManifestErrors> {
-        bundle::reread(&self.parts, bundle)
+        self.reload_with(bundle, &|name| std::env::var_os(name))
+    }
+
+    /// As [`reload`](Self::reload), with another environment.
+    ///
+    /// # Errors
+    /// As [`reload`](Self::reload).
+    pub fn reload_with(&self, bundle: &Bundle, env: &Env<'_>) -> Result<Bundle, ManifestErrors> {
+        let (_, now) = read(&self.path, env)?;
+        let EngineParts {
+            source,
+            problems,
+            entries,
+            ..
+        } = now;
+        match ManifestErrors::new(problems) {
+            Some(errors) => Err(errors),
+            None => bundle::reread(&self.parts.with(source, Vec::new(), entries, true), bundle),
+        }
     }
 
     /// Reads and checks the bundles of further modules: those of the `[[modules]]` tables in
@@ -188,21 +213,10 @@ impl EngineFile {
         };
         let source = Source::new(path, text, &shown);
         let entries = raw.iter().flat_map(|raw| enabled(raw.modules.as_ref()));
-        let parts = EngineParts {
-            problems: file::problems(&source, decoder.found),
-            entries: entries
-                .filter_map(|raw| entry(raw, folder, &source))
-                .collect(),
-            chains: self.parts.chains.clone(),
-            file: self.parts.file.clone(),
-            policy: self.parts.policy.clone(),
-            said: self.parts.said.clone(),
-            disabled: Vec::new(),
-            endpoints: BTreeMap::new(),
-            metrics: self.parts.metrics.clone(),
-            health: self.parts.health.clone(),
-            source,
-        };
+        let entries = entries.filter_map(|raw| entry(raw, folder, &source));
+        let entries = entries.collect();
+        let problems = file::problems(&source, decoder.found);
+        let parts = self.parts.with(source, problems, entries, false);
         let (bundles, of_bundles) = bundle::read_all(&parts);
         let problems = parts.problems.iter().cloned().chain(of_bundles).collect();
         ManifestErrors::new(problems).map_or(Ok(bundles), Err)
@@ -273,7 +287,11 @@ impl Setup {
         let problems = parts.problems.iter().cloned().chain(of_bundles).collect();
         match (ManifestErrors::new(problems), config) {
             (None, Some(config)) => Ok(Self {
-                engine: EngineFile { config, parts },
+                engine: EngineFile {
+                    path: path.to_owned(),
+                    config,
+                    parts,
+                },
                 bundles,
             }),
             (Some(errors), _) => Err(errors),
@@ -296,11 +314,39 @@ pub(crate) struct EngineParts {
     pub(crate) entries: Vec<EntryParts>,
     /// The others that have one.
     pub(crate) disabled: Vec<EntryParts>,
+    /// Whether they are those of the operator's file, and not of modules beside it.
+    pub(crate) is_operators: bool,
     /// The chains that are configured, well or not.
     pub(crate) chains: BTreeSet<ChainId>,
     endpoints: BTreeMap<ChainId, Vec<Place>>,
     metrics: Place,
     health: Place,
+}
+
+impl EngineParts {
+    /// The same with other entries.
+    fn with(
+        &self,
+        source: Arc<Source>,
+        problems: Vec<Problem>,
+        entries: Vec<EntryParts>,
+        is_operators: bool,
+    ) -> Self {
+        Self {
+            source,
+            problems,
+            entries,
+            is_operators,
+            file: self.file.clone(),
+            policy: self.policy.clone(),
+            said: self.said.clone(),
+            disabled: Vec::new(),
+            chains: self.chains.clone(),
+            endpoints: BTreeMap::new(),
+            metrics: self.metrics.clone(),
+            health: self.health.clone(),
+        }
+    }
 }
 
 /// One enabled `[[modules]]` entry.
@@ -366,6 +412,7 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
         problems: file::problems(&source, decoder.found),
         entries,
         disabled,
+        is_operators: true,
         chains: configured.flat_map(RawChains::ids).collect(),
         endpoints: places
             .into_iter()

@@ -44,4 +44,5 @@ mod rpc;
 mod servers;
 mod status_page;
 mod transactions;
+mod upgrades;
 mod world;
