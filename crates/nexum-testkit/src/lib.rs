@@ -15,6 +15,7 @@
 
 mod chain;
 mod fault;
+mod fixture;
 mod rpc;
 mod script;
 
@@ -44,6 +45,10 @@ pub use chain::{
     ScriptedChain,
 };
 pub use fault::{Fault, Injection, RateLimit};
+pub use fixture::{
+    Act, ConfigEntry, ConfigScalar, ConfigSetting, Expect, Expectation, Fixture, FixtureChain,
+    FixtureStep, HttpAnswer, LogLevel, Seen, StateEntry, Unmet, fixture_words,
+};
 pub use rpc::{LogLimits, RpcAnswer, View, Wording};
 pub use script::{
     Action, Endpoint, EndpointChange, Script, ScriptError, ScriptProblem, Stage, Step,

@@ -7,6 +7,8 @@
 //! mine 3
 //! balance 0xa1 -= 1.5 ether
 //! log 0xc0 Transfer(address,address,uint256) 0xa1 0xb2 data 1000
+//! emit 0xc0 Transfer(address indexed from, address indexed to, uint256 value) 0xa1 0xb2 3 ether
+//! call 0xfe latestAnswer() returns (int256) = 250000000000
 //! mine
 //! reorg 2                         other blocks in the place of the last two, empty ones
 //! reorg 2 keep                    other blocks with the same transactions
@@ -23,20 +25,23 @@
 //!
 //! Every word stands in `docs/reference/script.md`.
 
+mod abi;
 mod endpoint;
+mod lexer;
+mod parse;
 mod words;
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
 
 use alloy_primitives::{Address, U256};
 
-use crate::{Branch, ChainOpError, NewLog, ScriptedChain};
+use crate::{Branch, CallAnswer, CallInput, ChainOpError, NewLog, ScriptedChain};
+pub(crate) use endpoint::words as endpoint_words;
 pub use endpoint::{Endpoint, EndpointChange};
+pub(crate) use lexer::{Word, split_list};
+pub(crate) use parse::{ChainLine, StepReader, WORDS as CHAIN_WORDS, lines_of};
 pub use words::ScriptProblem;
-use words::{address, amount, duration, number};
-
-/// The pace where a script names none.
-const DEFAULT_PACE: Duration = Duration::from_millis(200);
+pub(crate) use words::{nearest, number};
 
 /// A parsed script.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +77,8 @@ pub enum Action {
     Debit(Address, U256),
     /// One transaction with these logs, in the next block.
     Logs(Vec<NewLog>),
+    /// Answers calls of a contract from the next block on.
+    Call(Address, CallInput, CallAnswer),
     /// Replaces the last blocks by empty ones.
     Reorg(u64),
     /// Replaces the last blocks by others with the same transactions.
@@ -85,7 +92,7 @@ pub enum Action {
     Branch {
         /// How many blocks.
         depth: u64,
-        /// What the branch is made of: blocks, logs and balances.
+        /// What the branch is made of: blocks, logs, balances and answers to calls.
         steps: Vec<Step>,
     },
     /// Takes the last blocks off.
@@ -201,6 +208,10 @@ impl Step {
                 branch.transaction(logs.clone());
                 Ok(())
             }
+            Action::Call(to, input, answer) => {
+                branch.set_call(*to, input.clone(), answer.clone());
+                Ok(())
+            }
             Action::SetBalance(address, wei) => {
                 branch.set_balance(*address, *wei);
                 Ok(())
@@ -238,134 +249,4 @@ fn change_endpoints(
     }
     chosen.iter().for_each(|endpoint| endpoint.change(change));
     Ok(())
-}
-
-impl FromStr for Script {
-    type Err = ScriptError;
-
-    fn from_str(text: &str) -> Result<Self, ScriptError> {
-        let mut lines = text.lines().enumerate().filter_map(|(index, line)| {
-            let line = line.split('#').next().unwrap_or_default();
-            let words: Vec<_> = line.split_whitespace().collect();
-            (!words.is_empty()).then_some((index + 1, words))
-        });
-        let (line, words) = lines.next().ok_or(ScriptError {
-            line: 1,
-            problem: ScriptProblem::NoChain,
-        })?;
-        let (chain_id, every) =
-            parse_chain(&words).map_err(|problem| ScriptError { line, problem })?;
-        Ok(Self {
-            chain_id,
-            every,
-            steps: parse_steps(lines)?,
-        })
-    }
-}
-
-fn parse_steps<'a>(
-    lines: impl Iterator<Item = (usize, Vec<&'a str>)>,
-) -> Result<Vec<Step>, ScriptError> {
-    let mut steps = Vec::new();
-    // The branch that is being read: its first line, its depth, its steps.
-    let mut open: Option<(usize, u64, Vec<Step>)> = None;
-    for (line, words) in lines {
-        let at = |problem| ScriptError { line, problem };
-        match (words.as_slice(), &mut open) {
-            (["reorg", depth, "{"], None) => {
-                open = Some((line, number(depth).map_err(at)?, Vec::new()));
-            }
-            (["}"], Some(_)) => {
-                if let Some((line, depth, inner)) = open.take() {
-                    let action = Action::Branch {
-                        depth,
-                        steps: inner,
-                    };
-                    steps.push(Step { line, action });
-                }
-            }
-            (["}"], None) | (["reorg", _, "{"], Some(_)) => return Err(at(ScriptProblem::Braces)),
-            (words @ ["mine" | "log" | "logs" | "balance", ..], Some((_, _, inner))) => {
-                let action = parse_action(words).map_err(at)?;
-                inner.push(Step { line, action });
-            }
-            (words, Some(_)) => return Err(at(ScriptProblem::NotInBranch(words.join(" ")))),
-            (words, None) => {
-                let action = parse_action(words).map_err(at)?;
-                steps.push(Step { line, action });
-            }
-        }
-    }
-    match open {
-        Some((line, ..)) => Err(ScriptError {
-            line,
-            problem: ScriptProblem::Braces,
-        }),
-        None => Ok(steps),
-    }
-}
-
-fn parse_chain(words: &[&str]) -> Result<(u64, Duration), ScriptProblem> {
-    match words {
-        ["chain", id] => Ok((number(id)?, DEFAULT_PACE)),
-        ["chain", id, "every", pace] => {
-            let pace = duration(pace)?;
-            Ok((number(id)?, pace))
-        }
-        _ => Err(ScriptProblem::NoChain),
-    }
-}
-
-fn parse_action(words: &[&str]) -> Result<Action, ScriptProblem> {
-    const REORG: ScriptProblem =
-        ScriptProblem::Form("reorg <depth> [drop, keep, late <blocks>, or { for a branch]");
-    const BALANCE: ScriptProblem = ScriptProblem::Form("balance <address> =, += or -= <amount>");
-    if let Some(change) = endpoint::parse(words) {
-        return Ok(Action::Endpoint(None, change?));
-    }
-    match words {
-        ["mine"] => Ok(Action::Mine(1)),
-        ["mine", count] => Ok(Action::Mine(number(count)?)),
-        ["mine", ..] => Err(ScriptProblem::Form("mine [blocks]")),
-        ["log", log @ ..] => Ok(Action::Logs(vec![words::log(log, 0)?])),
-        ["logs", count, log @ ..] => {
-            let copies = (0..number(count)?).map(|copy| words::log(log, copy));
-            Ok(Action::Logs(copies.collect::<Result<_, _>>()?))
-        }
-        ["logs"] => Err(ScriptProblem::Form("logs <count> <address> <event> …")),
-        ["reorg", depth] | ["reorg", depth, "drop"] => Ok(Action::Reorg(number(depth)?)),
-        ["reorg", depth, "keep"] => Ok(Action::Replay {
-            depth: number(depth)?,
-            late: 0,
-        }),
-        ["reorg", depth, "late", late] => Ok(Action::Replay {
-            depth: number(depth)?,
-            late: number(late)?,
-        }),
-        ["reorg", ..] => Err(REORG),
-        ["rollback", depth] => Ok(Action::Rollback(number(depth)?)),
-        ["rollback", ..] => Err(ScriptProblem::Form("rollback <depth>")),
-        ["wait", wait] => Ok(Action::Wait(duration(wait)?)),
-        ["wait", ..] => Err(ScriptProblem::Form("wait <duration>")),
-        ["balance", account, change, wei @ ..] if !wei.is_empty() => {
-            let (account, wei) = (address(account)?, amount(wei)?);
-            match *change {
-                "=" => Ok(Action::SetBalance(account, wei)),
-                "+=" => Ok(Action::Credit(account, wei)),
-                "-=" => Ok(Action::Debit(account, wei)),
-                _ => Err(BALANCE),
-            }
-        }
-        ["balance", ..] => Err(BALANCE),
-        ["endpoint", which, words @ ..] if !words.is_empty() => {
-            let which = number(which)? as usize;
-            match endpoint::parse(words) {
-                Some(change) => Ok(Action::Endpoint(Some(which), change?)),
-                None => Err(ScriptProblem::UnknownAction(words.join(" "))),
-            }
-        }
-        ["endpoint", ..] => Err(ScriptProblem::Form("endpoint <number> <change>")),
-        [other, ..] => Err(ScriptProblem::UnknownAction((*other).into())),
-        [] => Err(ScriptProblem::Form("an action")),
-    }
 }

@@ -90,6 +90,11 @@ const FORMS: [(&str, &str); 19] = [
     ("heal", "heal"),
 ];
 
+/// The words that a line about endpoints can begin with.
+pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+    FORMS.iter().map(|(word, _)| *word)
+}
+
 /// `None`: the line begins with no word for endpoints.
 pub(super) fn parse(words: &[&str]) -> Option<Result<EndpointChange, ScriptProblem>> {
     let (_, form) = FORMS.iter().find(|(word, _)| words.first() == Some(word))?;

@@ -17,11 +17,28 @@ pub enum ScriptProblem {
     #[error("a script begins with 'chain <id>', optionally 'every <duration>'")]
     NoChain,
     /// The line begins with no known word.
+    #[error("unknown action '{word}'; {}", did_you_mean(*.meant))]
+    UnknownAction {
+        /// The word.
+        word: String,
+        /// What it may have been meant as.
+        meant: Option<&'static str>,
+    },
+    /// What was opened is not closed before the end of the line.
+    #[error("there is no {0} to close what was opened: it has to be on the same line")]
+    Unclosed(char),
+    /// What is closed was not opened.
+    #[error("the {0} closes nothing")]
+    Unopened(char),
+    /// A backslash between quotes stands before something else than what it escapes.
     #[error(
-        "unknown action '{0}'; there are balance, log, logs, mine, reorg, rollback, wait, and \
-         those of endpoints"
+        "between double quotes there are \\\", \\\\, \\n and \\t; between single quotes \
+         a backslash is one"
     )]
-    UnknownAction(String),
+    Escape,
+    /// A quote closes in the middle of a word.
+    #[error("a space has to follow the closing quote")]
+    BehindQuote,
     /// The words after the action are not what it takes.
     #[error("expected '{0}'")]
     Form(&'static str),
@@ -43,6 +60,50 @@ pub enum ScriptProblem {
          canonical types, without spaces, or the word anonymous"
     )]
     Event(String),
+    /// A signature is no event's.
+    #[error(
+        "'{0}' is not an event's signature; write it as in Solidity: \
+         Transfer(address indexed from, address indexed to, uint256 value)"
+    )]
+    EventSignature(String),
+    /// A signature is no function's.
+    #[error(
+        "'{0}' is not a function's signature; write it as in Solidity: \
+         balanceOf(address owner) returns (uint256)"
+    )]
+    FunctionSignature(String),
+    /// A type is none of the ABI.
+    #[error(
+        "'{0}' is no type of the ABI: a contract is address, an enum uint8, uint is uint256, and \
+         a struct a tuple such as (address,uint256)"
+    )]
+    Type(String),
+    /// There are too many values, or too few.
+    #[error("expected {wanted} values ({types}), and there are {found}")]
+    Values {
+        /// How many there are.
+        found: usize,
+        /// How many there have to be.
+        wanted: usize,
+        /// Their types.
+        types: String,
+    },
+    /// A value is not of its type.
+    #[error("'{text}' is not a value of the type {wanted}{}", of(.name))]
+    Value {
+        /// The value.
+        text: String,
+        /// The type.
+        wanted: String,
+        /// The argument that it is for; empty where that has no name.
+        name: String,
+    },
+    /// A function's results are given, and its signature has none.
+    #[error("the signature says nothing of results: add 'returns (<type>, …)' behind it")]
+    NoReturns,
+    /// Bytes are none.
+    #[error("'{0}' is not bytes: 0x and an even number of hex digits")]
+    Bytes(String),
     /// A topic or a piece of data is none.
     #[error("'{0}' is neither a decimal number nor 0x and hex digits")]
     Word(String),
@@ -55,8 +116,43 @@ pub enum ScriptProblem {
     /// A fault is none.
     #[error("'{0}' is not a fault; there are {words}", words = super::endpoint::fault_words())]
     Fault(String),
+    /// A value of the configuration is none.
+    #[error(
+        "'{0}' is not a value of the configuration: text in quotes, an integer, true, false, or \
+         a list of these in brackets"
+    )]
+    Setting(String),
+    /// The state and the configuration are what the module begins with.
+    #[error(
+        "'state' and 'config' say what the module begins with: write them before the first step"
+    )]
+    TooLate,
+    /// A status code is none.
+    #[error("'{0}' is not a status code such as 200")]
+    Status(String),
+    /// A level is none.
+    #[error(
+        "'{0}' is not a level: there are trace, debug, info, warn and error; text stands in quotes"
+    )]
+    Level(String),
+    /// An expectation is about a chain that the fixture does not have.
+    #[error("the fixture has no chain {0}")]
+    NoSuchChain(u64),
+    /// A line of an `expect` block begins with no word of it.
+    #[error(
+        "unknown expectation '{word}'; {}",
+        .meant.map_or("there are log, no log, state, request, no request, events and failed".to_owned(), |meant| format!("did you mean '{meant}'?"))
+    )]
+    UnknownExpectation {
+        /// The word.
+        word: String,
+        /// What it may have been meant as.
+        meant: Option<&'static str>,
+    },
     /// A branch holds something that is no content of blocks.
-    #[error("'{0}' cannot stand in a branch, where there are balance, log, logs and mine")]
+    #[error(
+        "'{0}' cannot stand in a branch, where there are balance, call, emit, log, logs and mine"
+    )]
     NotInBranch(String),
     /// A branch has no end, or an end has no branch.
     #[error("a branch begins with 'reorg <depth> {{' and ends with '}}' on a line of its own")]
@@ -74,7 +170,41 @@ pub enum ScriptProblem {
     Refused(#[from] ChainOpError),
 }
 
-pub(super) fn number(text: &str) -> Result<u64, ScriptProblem> {
+/// What may have been meant, or where all words stand.
+fn did_you_mean(meant: Option<&str>) -> String {
+    match meant {
+        Some(meant) => format!("did you mean '{meant}'?"),
+        None => format!(
+            "there are {}, and the words for endpoints",
+            super::CHAIN_WORDS.join(", ")
+        ),
+    }
+}
+
+fn of(name: &str) -> String {
+    if name.is_empty() {
+        return String::new();
+    }
+    format!(" ({name})")
+}
+
+/// The nearest of `words`, if one is near enough to have been meant.
+pub(crate) fn nearest(
+    text: &str,
+    words: impl IntoIterator<Item = &'static str>,
+) -> Option<&'static str> {
+    // The distance costs the product of both lengths, and no word is this long.
+    if text.len() > 64 {
+        return None;
+    }
+    let distance = |word: &str| strsim::osa_distance(&text.to_lowercase(), word);
+    words
+        .into_iter()
+        .filter(|word| distance(word) <= (word.len().max(text.len()) / 3).max(1))
+        .min_by_key(|word| distance(word))
+}
+
+pub(crate) fn number(text: &str) -> Result<u64, ScriptProblem> {
     text.parse()
         .map_err(|_: ParseIntError| ScriptProblem::Number(text.into()))
 }

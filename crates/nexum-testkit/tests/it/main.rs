@@ -6,6 +6,7 @@ mod anvil;
 mod calls;
 mod chain;
 mod faults;
+mod fixture;
 mod logs;
 mod proxy;
 mod script;
