@@ -83,7 +83,8 @@ fn dependencies_point_one_way() {
             .filter(|dependency| rooms.contains_key(&*dependency.name));
         for dependency in of_house {
             let name = &*dependency.name;
-            let for_tests = dependency.kind == DependencyKind::Development && FOR_TESTS.contains(&name);
+            let for_tests =
+                dependency.kind == DependencyKind::Development && FOR_TESTS.contains(&name);
             if !allowed.contains(&name) && !for_tests {
                 wrong.push(format!("{} -> {name}", package.name));
             }
