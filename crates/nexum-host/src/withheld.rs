@@ -91,7 +91,7 @@ impl local_store::Host for Stub {
         self.unsupported(Capability::LocalStore)
     }
 
-    fn list_keys(&mut self, _: String) -> Answer<Vec<String>> {
+    async fn list_keys(&mut self, _: String) -> Answer<Vec<String>> {
         self.unsupported(Capability::LocalStore)
     }
 
