@@ -26,7 +26,7 @@ fn check(name: &str, expansion: TokenStream) {
 }
 
 /// Expands a module with one of the manifests of `tests/it`.
-fn module(name: &str, manifest: &str, options: &str, block: &str) {
+fn check_module(name: &str, manifest: &str, options: &str, block: &str) {
     let of = module::Crate {
         folder: FOLDER.into(),
         shown_from: FOLDER.into(),
@@ -39,7 +39,7 @@ fn module(name: &str, manifest: &str, options: &str, block: &str) {
 
 #[test]
 fn a_module_without_a_value() {
-    module(
+    check_module(
         "without_value",
         "configured",
         ", config = Settings",
@@ -54,7 +54,7 @@ fn a_module_without_a_value() {
 
 #[test]
 fn a_module_with_all_there_is() {
-    module(
+    check_module(
         "with_value",
         "configured_logs",
         "",
@@ -82,7 +82,7 @@ fn a_module_with_all_there_is() {
 
 #[test]
 fn a_module_of_events_alone() {
-    module(
+    check_module(
         "events_alone",
         "transfers",
         "",
@@ -95,7 +95,7 @@ fn a_module_of_events_alone() {
 
 #[test]
 fn a_module_that_takes_all_logs_at_once() {
-    module(
+    check_module(
         "logs_at_once",
         "all",
         "",
@@ -111,7 +111,7 @@ fn a_module_that_takes_all_logs_at_once() {
 
 #[test]
 fn a_module_that_takes_every_event() {
-    module(
+    check_module(
         "every_event",
         "all",
         "",

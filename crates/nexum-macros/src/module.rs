@@ -31,22 +31,20 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream, of: &Crate) -> Tok
         }
     };
     let options = Options::parse(options, &mut errors);
-    let handlers = Handlers::take(&mut block, options.config.clone(), &mut errors);
+    let config = options.as_ref().and_then(|options| options.config.clone());
+    let handlers = Handlers::take(&mut block, config, &mut errors);
+    let are_sound = errors.are_none();
+    let file = options.and_then(|options| manifest::load(of, &options, &mut errors));
     let mut written = TokenStream::new();
-    if errors.are_none() {
-        let file = manifest::load(of, &options, &mut errors);
-        if let Some(file) = &file {
-            checks::subscriptions(&handlers, file, &mut errors);
-        }
+    if are_sound {
         written.extend(write::module(&handlers));
-        if errors.are_none()
-            && let Some(file) = &file
-        {
-            written.extend(checks::constants(&handlers, file));
+    }
+    if are_sound && let Some(file) = file {
+        checks::subscriptions(&handlers, &file, &mut errors);
+        if errors.are_none() {
+            written.extend(checks::constants(&handlers, &file));
         }
-        written.extend(file.map(|file| file.dependency));
-    } else {
-        manifest::load(of, &options, &mut errors);
+        written.extend(file.dependency);
     }
     let mut expansion = block.into_token_stream();
     expansion.extend(written);

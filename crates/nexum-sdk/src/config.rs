@@ -7,6 +7,7 @@
 //! What a type takes is also there as a constant, its [`Schema`], so that the manifest's
 //! `[config]` is held against it when the module is compiled.
 
+mod conditions;
 mod duration;
 mod errors;
 mod nearest;
@@ -16,6 +17,7 @@ mod types;
 
 use crate::{Result, bindings::nexum::host::types as raw, module::Config};
 
+pub use conditions::{CanBeEmpty, FromText, RangeOf};
 pub use errors::{ConfigErrors, ConfigProblem};
 pub use reader::{Found, Reader};
 pub use schema::{FieldSpec, Fit, Given, Kinds, Schema, Shape, Text, complaint};

@@ -84,17 +84,32 @@ impl<M: Default> ByDefault for M {
     label = "no event",
     note = "declare it: `sol! {{ event Transfer(address indexed from, address indexed to, uint256 value); }}`"
 )]
-pub trait LogEvent: SolEvent {
+pub trait LogEvent: Sized {
     /// The signature.
-    const DECLARED: &'static str = Self::SIGNATURE;
+    const SIGNATURE: &'static str;
     /// The hash of the signature.
-    const TOPIC: B256 = Self::SIGNATURE_HASH;
+    const TOPIC: B256;
     /// Whether its logs do not have that topic.
-    const NAMELESS: bool = Self::ANONYMOUS;
+    const ANONYMOUS: bool;
+
+    /// The log as that event, or nothing where it is another one, also one that has the topic
+    /// alone in common with it.
+    fn decoded(log: &Log) -> Option<Self>;
 }
 
 #[diagnostic::do_not_recommend]
-impl<E: SolEvent> LogEvent for E {}
+impl<E: SolEvent> LogEvent for E {
+    const SIGNATURE: &'static str = E::SIGNATURE;
+    const TOPIC: B256 = E::SIGNATURE_HASH;
+    const ANONYMOUS: bool = E::ANONYMOUS;
+
+    fn decoded(log: &Log) -> Option<Self> {
+        if log.topics.first() != Some(&E::SIGNATURE_HASH) {
+            return None;
+        }
+        E::decode_raw_log_validate(log.topics.iter().copied(), &log.data).ok()
+    }
+}
 
 /// True where `topic` is one of `topics`.
 #[must_use]
@@ -111,16 +126,6 @@ pub const fn has_topic(topics: &[B256], topic: &B256) -> bool {
         index += 1;
     }
     false
-}
-
-/// The log as that event, or nothing where it is another one, also one that has the topic alone
-/// in common with it.
-#[must_use]
-pub fn decoded<E: LogEvent>(log: &Log) -> Option<E> {
-    if log.topics.first() != Some(&E::SIGNATURE_HASH) {
-        return None;
-    }
-    E::decode_raw_log_validate(log.topics.iter().copied(), &log.data).ok()
 }
 
 /// Passes over a log that is none of the events that the module has handlers for. An error would

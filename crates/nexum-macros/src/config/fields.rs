@@ -67,6 +67,16 @@ impl Field {
                 Default::OfType => errors.over(&field.ty, message),
             }
         }
+        if let Some(Default::Expr(Expr::Lit(literal))) = &parsed.default
+            && matches!(literal.lit, Lit::Str(_))
+            && !is_named(&parsed.ty, "String")
+        {
+            errors.over(
+                literal,
+                "a text in quotes is the default of a `String`: write an expression of the \
+                 field's own type",
+            );
+        }
         if let (true, Some(range)) = (parsed.parse, &parsed.range) {
             errors.over(
                 range,

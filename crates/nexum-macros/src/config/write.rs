@@ -117,20 +117,30 @@ impl Field {
             quote_spanned!(at=> <#ty as ::nexum_sdk::config::ConfigField>::read(reader, #key))
         };
         let holds = self.conditions();
+        let some = quote!(::core::option::Option::Some);
         let end = match (&self.default, self.is_optional) {
             (_, true) => quote_spanned!(Span::mixed_site()=> found.optional()),
             (Some(Default::OfType), _) => quote_spanned! {at=>
-                found.or_else(<#ty as ::core::default::Default>::default)
+                found.or_else(|| #some(<#ty as ::core::default::Default>::default()))
             },
             (Some(Default::Expr(expr)), _) => {
                 let expr = converted(expr);
-                quote_spanned!(Span::mixed_site()=> found.or_else(|| #expr))
+                quote_spanned!(Span::mixed_site()=> found.or_else(|| #some(#expr)))
             }
             (None, _) if self.parse => quote_spanned! {Span::mixed_site()=>
-                reader.required_text(#key, found, #about)
+                found.or_else(|| {
+                    reader.report_missing(
+                        #key,
+                        &::nexum_sdk::config::Shape::Scalar(::nexum_sdk::config::Kinds::TEXT),
+                        #about,
+                    );
+                    ::core::option::Option::None
+                })
             },
-            (None, _) => quote_spanned! {Span::mixed_site()=>
-                reader.required(#key, found, #about)
+            (None, _) => quote_spanned! {at=>
+                found.or_else(|| {
+                    <#ty as ::nexum_sdk::config::ConfigField>::missing(reader, #key, #about)
+                })
             },
         };
         let local = self.local();
@@ -147,9 +157,10 @@ impl Field {
         let Self { key, ty, .. } = self;
         let range = self.range.as_ref().map(|range| {
             let words = Self::range_words(range);
-            quote_spanned! {Span::mixed_site()=>
+            let span = Span::mixed_site().located_at(range.span());
+            quote_spanned! {span=>
                 let found = reader.within(#key, found, #words, |value: &#ty| {
-                    (#range).contains(value)
+                    ::nexum_sdk::config::RangeOf::holds(&(#range), value)
                 });
             }
         });
@@ -161,7 +172,9 @@ impl Field {
             };
             let span = Span::mixed_site().located_at(ty.span());
             quote_spanned! {span=>
-                let found = reader.within(#key, found, #words, |value: &#ty| !value.is_empty());
+                let found = reader.within(#key, found, #words, |value: &#ty| {
+                    !<#ty as ::nexum_sdk::config::CanBeEmpty>::is_nothing(value)
+                });
             }
         });
         quote!(#range #non_empty)

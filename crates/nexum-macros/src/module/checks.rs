@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{errors::Errors, types::shown};
 
-/// Reports handlers of a kind that nothing is subscribed for, and kinds of subscriptions without
-/// a handler.
+/// Reports handlers of a kind that nothing is subscribed for, kinds of subscriptions without a
+/// handler, and configuration that is not taken at all.
 pub(super) fn subscriptions(handlers: &Handlers, file: &File, errors: &mut Errors) {
     for handler in &handlers.all {
         if !is_served(&handler.kind, file) {
@@ -34,6 +34,16 @@ pub(super) fn subscriptions(handlers: &Handlers, file: &File, errors: &mut Error
     };
     let has_block = takes(|kind| matches!(kind, Kind::Block));
     let has_log = takes(|kind| matches!(kind, Kind::Log | Kind::LogOf(_)));
+    if handlers.config.is_none()
+        && let Some(place) = file.places.config.values().next()
+    {
+        let message = format!(
+            "{place}: there is configuration, which the module does not take: let `#[init]` take \
+             it, as in `fn init(settings: &Settings)` with a struct that derives `NexumConfig`, \
+             or take it out of the manifest"
+        );
+        errors.over(&handlers.self_ty, message);
+    }
     let mut told = BTreeSet::new();
     for (subscription, place) in placed(file) {
         let (is_taken, what, kind) = match subscription {
@@ -114,39 +124,47 @@ pub(super) fn constants(handlers: &Handlers, file: &File) -> TokenStream {
     checks
 }
 
-/// That some subscription brings the event.
+/// That the event has a topic, and that some subscription brings it.
 fn event_check(event: &syn::Path, kind: &Kind, file: &File) -> TokenStream {
-    let is_any = logs(file).any(|(log, _)| log.filter.topics[0].is_empty());
+    let anonymous = format!(
+        "`{}` is anonymous: its logs have no topic to tell them by; take them by `#[on_log]`, and \
+         decode them there",
+        shown(event)
+    );
+    let panic = panic_over(event, &quote!(#anonymous));
+    let named = quote_spanned! {Span::mixed_site()=>
+        const _: () = {
+            if <#event as ::nexum_sdk::generated::LogEvent>::ANONYMOUS {
+                #panic
+            }
+        };
+    };
+    if logs(file).any(|(log, _)| log.filter.topics[0].is_empty()) {
+        return named;
+    }
     let topics = logs(file).flat_map(|(log, _)| &log.filter.topics[0]);
-    let topics = topics.map(|topic| topic.to_string());
+    let topics = topics.map(ToString::to_string);
     let before = format!("no subscription of {} brings `", file.shown);
     let between = format!(
         "`: add\n\n{}event = \"",
         suggestions::subscription(kind, &file.manifest)
     );
-    let anonymous = format!(
-        "`{event}` is anonymous: its logs have no topic to tell them by; take them by \
-         `#[on_log]`, and decode them there",
-        event = shown(event)
-    );
     let panic = panic_over(event, &quote!("{}", TEXT.as_str()));
-    let panic_anonymous = panic_over(event, &quote!(#anonymous));
     quote_spanned! {Span::mixed_site()=>
+        #named
+
         const _: () = {
-            const SIGNATURE: &str = <#event as ::nexum_sdk::generated::LogEvent>::DECLARED;
+            const SIGNATURE: &str = <#event as ::nexum_sdk::generated::LogEvent>::SIGNATURE;
             const TEXT: ::nexum_sdk::config::Text = ::nexum_sdk::config::Text::new()
                 .with(#before)
                 .with(SIGNATURE)
                 .with(#between)
                 .with(SIGNATURE)
                 .with("\"\n");
-            if <#event as ::nexum_sdk::generated::LogEvent>::NAMELESS {
-                #panic_anonymous
-            }
-            if !(#is_any || ::nexum_sdk::generated::has_topic(
+            if !::nexum_sdk::generated::has_topic(
                 &[#(::nexum_sdk::alloy::primitives::b256!(#topics)),*],
                 &<#event as ::nexum_sdk::generated::LogEvent>::TOPIC,
-            )) {
+            ) {
                 #panic
             }
         };
@@ -194,9 +212,8 @@ fn topic_checks(handlers: &Handlers, file: &File) -> TokenStream {
 
 /// That the configuration's type takes what the manifest gives.
 fn config_checks(handlers: &Handlers, file: &File) -> TokenStream {
-    let (ty, over) = match &handlers.config {
-        Some(ty) => (ty.to_token_stream(), ty),
-        None => (quote!(()), &handlers.self_ty),
+    let Some(ty) = &handlers.config else {
+        return TokenStream::new();
     };
     let given = |kind: &str| {
         let kind = syn::Ident::new(kind, Span::mixed_site());
@@ -222,7 +239,7 @@ fn config_checks(handlers: &Handlers, file: &File) -> TokenStream {
             .config
             .get(key)
             .map_or_else(|| file.shown.clone(), Place::to_string);
-        let panic = panic_over(over, &quote!("{}", TEXT.as_str()));
+        let panic = panic_over(ty, &quote!("{}", TEXT.as_str()));
         quote_spanned! {Span::mixed_site()=>
             const _: () = {
                 const TEXT: ::nexum_sdk::config::Text = ::nexum_sdk::config::complaint(

@@ -268,10 +268,16 @@ impl Function {
             );
         }
         if let Some(abi) = &signature.abi {
-            errors.over(abi, "a handler is a plain function of Rust");
+            errors.over(
+                abi,
+                "a handler is a plain or an `async` function: take this out",
+            );
         }
         if !matches!(signature.safety, syn::Safety::Default) {
-            errors.over(&signature.safety, "a handler is a plain function of Rust");
+            errors.over(
+                &signature.safety,
+                "a handler is a plain or an `async` function: take this out",
+            );
         }
         for attribute in &function.attrs {
             if attribute.path().is_ident("cfg") {
@@ -357,21 +363,24 @@ impl What {
         let name = attribute.path().get_ident()?.to_string();
         let event = match &attribute.meta {
             Meta::Path(_) => None,
-            Meta::List(list) if name == "on_log" => match list.parse_args::<Path>() {
-                Ok(event) => Some(event),
-                Err(_) => {
-                    errors.over(
-                        attribute,
-                        "`#[on_log(…)]` takes one event of `sol!`, such as `#[on_log(Transfer)]`; \
-                         each event has a handler of its own",
-                    );
-                    return None;
-                }
-            },
+            Meta::List(list)
+                if name == "on_log"
+                    && let Ok(event) = list.parse_args::<Path>() =>
+            {
+                Some(event)
+            }
             Meta::List(_) | Meta::NameValue(_) => {
-                let message = format!(
-                    "`#[{name}]` takes nothing more: what is subscribed to stands in the manifest"
-                );
+                let message = match name.as_str() {
+                    "on_log" => "`#[on_log]` takes nothing, or one event of `sol!`, such as \
+                         `#[on_log(Transfer)]`; each event has a handler of its own"
+                        .to_owned(),
+                    "init" => {
+                        "`#[init]` takes nothing: the configuration is its parameter".to_owned()
+                    }
+                    _ => format!(
+                        "`#[{name}]` takes nothing: what it is called for stands in the manifest"
+                    ),
+                };
                 errors.over(attribute, message);
                 return None;
             }

@@ -14,7 +14,8 @@ pub(super) struct Options {
 }
 
 impl Options {
-    pub(super) fn parse(tokens: TokenStream, errors: &mut Errors) -> Self {
+    /// The options; none where they are not understood, which is reported.
+    pub(super) fn parse(tokens: TokenStream, errors: &mut Errors) -> Option<Self> {
         let mut options = Self::default();
         let parsed = syn::parse::Parser::parse2(
             |input: ParseStream<'_>| {
@@ -44,10 +45,13 @@ impl Options {
             },
             tokens,
         );
-        if let Err(error) = parsed {
-            errors.add(error);
+        match parsed {
+            Ok(()) => Some(options),
+            Err(error) => {
+                errors.add(error);
+                None
+            }
         }
-        options
     }
 }
 

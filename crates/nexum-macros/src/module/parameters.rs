@@ -52,7 +52,7 @@ impl Parameters<'_> {
             };
             if roles.iter().any(|other| other.is_same(&role)) {
                 let message = format!(
-                    "`{}` is given this once, and takes it twice",
+                    "`{}` is given this once: take one of the two out",
                     self.kind.shown()
                 );
                 errors.over(ty, message);

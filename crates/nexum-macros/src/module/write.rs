@@ -326,7 +326,7 @@ impl Handler {
         };
         Some(quote_spanned! {Span::mixed_site()=>
             if let ::core::option::Option::Some(#name) =
-                ::nexum_sdk::generated::decoded::<#event>(&payload)
+                <#event as ::nexum_sdk::generated::LogEvent>::decoded(&payload)
             {
                 #chain
                 #call

@@ -24,6 +24,8 @@ struct Settings {
     same_key: u8,
     #[config(non_empty = true)]
     with_value: String,
+    #[config(default = "5")]
+    text: u8,
     #[config]
     nothing: u8,
 }

@@ -11,8 +11,6 @@ struct Settings {
     path: PathBuf,
     #[config(parse)]
     bytes: Bytes2,
-    #[config(default = "5")]
-    number: u8,
     #[config(default)]
     own: Own,
     #[config(non_empty)]

@@ -12,7 +12,7 @@ impl Odd {
     #[on_block]
     extern "C" fn on_block() {}
 
-    #[cfg(feature = "logs")]
+    #[cfg(debug_assertions)]
     #[on_log]
     unsafe fn on_log() {}
 }

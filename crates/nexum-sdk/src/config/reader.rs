@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{
-    ConfigErrors, ConfigField, ConfigProblem, ConfigValue, FieldSpec, Fit, FromScalar, Given,
-    Kinds, NexumConfig, Refusal, Scalar, Schema, Shape,
+    ConfigErrors, ConfigProblem, ConfigValue, FieldSpec, Fit, FromScalar, FromText, Given, Kinds,
+    NexumConfig, Refusal, Scalar, Schema, Shape,
     nearest::Name,
     schema::{Text, find, with_keys},
 };
@@ -21,15 +21,6 @@ pub enum Found<T> {
 }
 
 impl<T> Found<T> {
-    /// The value where it is good.
-    #[must_use]
-    pub fn good(self) -> Option<T> {
-        match self {
-            Self::Good(value) => Some(value),
-            Self::Missing | Self::Bad => None,
-        }
-    }
-
     /// Ends a field whose key may be missing.
     #[must_use]
     pub fn optional(self) -> Option<Option<T>> {
@@ -40,12 +31,13 @@ impl<T> Found<T> {
         }
     }
 
-    /// Ends a field that has a default.
+    /// Ends a field where something else is done if its key is missing: a default is taken, or a
+    /// problem is reported.
     #[must_use]
-    pub fn or_else(self, default: impl FnOnce() -> T) -> Option<T> {
+    pub fn or_else(self, missing: impl FnOnce() -> Option<T>) -> Option<T> {
         match self {
             Self::Good(value) => Some(value),
-            Self::Missing => Some(default()),
+            Self::Missing => missing(),
             Self::Bad => None,
         }
     }
@@ -210,12 +202,9 @@ impl<'c> Reader<'c> {
         before
     }
 
-    /// Reads a value by `FromStr`.
-    pub fn parse<T>(&mut self, key: &'static str) -> Found<T>
-    where
-        T: std::str::FromStr<Err: std::fmt::Display>,
-    {
-        let value = match self.value(key) {
+    /// Reads a string by `FromStr`.
+    pub fn parse<T: FromText>(&mut self, key: &'static str) -> Found<T> {
+        let text = match self.value(key) {
             None => return Found::Missing,
             Some(ConfigValue::String(text)) => text,
             Some(other) => {
@@ -223,11 +212,11 @@ impl<'c> Reader<'c> {
                 return Found::Bad;
             }
         };
-        match value.parse() {
+        match T::from_text(text) {
             Ok(value) => Found::Good(value),
-            Err(error) => {
-                let refusal = Refusal::because(error.to_string());
-                self.refuse(key, None, Scalar::String(value), &refusal, "");
+            Err(reason) => {
+                let refusal = Refusal::because(reason);
+                self.refuse(key, None, Scalar::String(text), &refusal, "");
                 Found::Bad
             }
         }
@@ -254,33 +243,6 @@ impl<'c> Reader<'c> {
     fn report_outside(&mut self, key: &str, wanted: &str) {
         let shown = self.value(key).map_or_else(String::new, shown);
         self.report(key, format!(" is {shown}: it {wanted}"));
-    }
-
-    /// Ends a field that must be there.
-    pub fn required<T: ConfigField>(
-        &mut self,
-        key: &'static str,
-        found: Found<T>,
-        about: &str,
-    ) -> Option<T> {
-        match found {
-            Found::Good(value) => Some(value),
-            Found::Bad => None,
-            Found::Missing => T::missing(self, key, about),
-        }
-    }
-
-    /// Ends a field that must be there, and that `FromStr` reads.
-    pub fn required_text<T>(
-        &mut self,
-        key: &'static str,
-        found: Found<T>,
-        about: &str,
-    ) -> Option<T> {
-        if matches!(found, Found::Missing) {
-            self.report_missing(key, &Shape::Scalar(Kinds::TEXT), about);
-        }
-        found.good()
     }
 
     /// The scalar, unless it is of a kind that is not taken, which is then reported.

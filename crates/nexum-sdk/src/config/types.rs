@@ -41,6 +41,7 @@ impl Refusal {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: FromScalar> ConfigField for T {
     const SHAPE: Shape = Shape::Scalar(T::KINDS);
 
@@ -49,6 +50,7 @@ impl<T: FromScalar> ConfigField for T {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: FromScalar> ConfigField for Vec<T> {
     const SHAPE: Shape = Shape::List(T::KINDS);
 
