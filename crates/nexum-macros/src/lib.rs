@@ -15,7 +15,7 @@ use proc_macro::TokenStream;
 
 /// Makes a type a module: goes on the `impl` block with its handlers.
 ///
-/// ```ignore
+/// ```
 /// use nexum_sdk::prelude::*;
 ///
 /// sol! {
@@ -25,13 +25,17 @@ use proc_macro::TokenStream;
 /// #[derive(NexumConfig)]
 /// struct Settings {
 ///     threshold: U256,
+///     #[config(non_empty)]
+///     accounts: Vec<Address>,
 /// }
 ///
 /// struct Watch {
 ///     seen: u64,
 /// }
 ///
+/// # /* The manifest of this crate's tests.
 /// #[nexum::module]
+/// # */ #[nexum::module(manifest = "tests/it/manifests/configured_logs.toml")]
 /// impl Watch {
 ///     #[init]
 ///     fn init(settings: &Settings) -> Self {
@@ -48,7 +52,7 @@ use proc_macro::TokenStream;
 ///
 ///     #[on_log(Transfer)]
 ///     fn on_transfer(&mut self, transfer: Transfer, log: &Log, settings: &Settings) {
-///         if transfer.value >= settings.threshold && !log.removed {
+///         if settings.accounts.contains(&transfer.to) && !log.removed {
 ///             self.seen += 1;
 ///         }
 ///     }
