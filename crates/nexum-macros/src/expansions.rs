@@ -33,8 +33,8 @@ fn check_module(name: &str, manifest: &str, options: &str, block: &str) {
     };
     let options = format!("manifest = \"tests/it/manifests/{manifest}.toml\"{options}");
     let options = options.parse().expect("the options are tokens");
-    let block = block.parse().expect("the block is tokens");
-    check(name, module::expand(options, block, &of));
+    let block: TokenStream = block.parse().expect("the block is tokens");
+    check(name, module::expand(options, &block, &of));
 }
 
 #[test]

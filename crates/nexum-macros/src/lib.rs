@@ -105,7 +105,7 @@ use proc_macro::TokenStream;
 /// relative to the folder of Cargo.toml.
 #[proc_macro_attribute]
 pub fn module(options: TokenStream, item: TokenStream) -> TokenStream {
-    module::expand(options.into(), item.into(), &module::Crate::from_env()).into()
+    module::expand(options.into(), &item.into(), &module::Crate::from_env()).into()
 }
 
 /// Reads a module's configuration into a struct. The trait `nexum_sdk::NexumConfig` says how.

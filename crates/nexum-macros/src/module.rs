@@ -17,7 +17,7 @@ use {handlers::Handlers, options::Options};
 
 /// The expansion. Where anything is wrong it is the block without the handlers' attributes, and
 /// the errors.
-pub(crate) fn expand(options: TokenStream, item: TokenStream, of: &Crate) -> TokenStream {
+pub(crate) fn expand(options: TokenStream, item: &TokenStream, of: &Crate) -> TokenStream {
     let mut errors = Errors::default();
     let mut block: syn::ItemImpl = match syn::parse2(item.clone()) {
         Ok(block) => block,

@@ -14,7 +14,7 @@ pub(super) fn config(item: &DeriveInput, fields: &[Field]) -> TokenStream {
     let specs = fields.iter().map(Field::spec);
     let reads = fields.iter().map(Field::read);
     let names = fields.iter().map(|field| &field.name);
-    let values = fields.iter().map(|field| field.local());
+    let values = fields.iter().map(Field::local);
     quote_spanned! {Span::mixed_site()=>
         #[automatically_derived]
         impl #generics ::nexum_sdk::NexumConfig for #name #arguments #bounds {

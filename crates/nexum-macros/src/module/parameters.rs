@@ -14,7 +14,7 @@ pub(super) enum Role {
     /// The payload: a block, a log, a tick, a message, an event.
     Payload(By),
     /// All logs of an event at once. The type is for errors.
-    Logs(By, Type),
+    Logs(By, Box<Type>),
     /// The log as the handler's event.
     Decoded(By),
     /// The provider of the event's chain.
@@ -86,7 +86,7 @@ impl Parameters<'_> {
                     _ => false,
                 };
                 if list {
-                    return Some(Role::Logs(by, ty.clone()));
+                    return Some(Role::Logs(by, Box::new(ty.clone())));
                 }
             }
             _ if is_named(inner, self.payload()) => return Some(Role::Payload(by)),

@@ -1,5 +1,10 @@
 //! Which handler is called, when, and with what.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "handlers that take what they could borrow"
+)]
+
 use std::{cell::RefCell, rc::Rc};
 
 use nexum_sdk::{
