@@ -1,6 +1,8 @@
 //! What an operator asks of a running module, and how its worker does it: between two calls, in
 //! whatever phase the module is.
 
+use std::sync::Arc;
+
 use nexum_host::Loaded;
 use nexum_manifest::{Durability, Restart};
 use nexum_store::{DeadLetter, LetterChange};
@@ -13,6 +15,8 @@ use crate::{
     letters::Failing,
     lifecycle::Happened,
     status::Letters,
+    upgrading::Upgrade,
+    withdrawal::Withdrawal,
     worker::{Held, Worker, blocking},
 };
 
@@ -31,7 +35,7 @@ pub(crate) enum Command {
     /// A fresh instance.
     Restart(oneshot::Sender<()>),
     /// Another version in its place, on the same state.
-    Upgrade(Box<Version>, oneshot::Sender<Result<(), String>>),
+    Upgrade(Box<Upgrade>),
     /// Something becomes of dead letters; answers how many it did become of.
     Letters(LetterOrder, oneshot::Sender<Result<usize, String>>),
     /// The cursors of a chain are put before a block.
@@ -66,17 +70,26 @@ impl Command {
     /// Whether it has to wait until a block that has been begun is finished: another list of
     /// subscriptions would count its turns otherwise.
     pub(crate) fn waits_for_block(&self, inlets: &[Inlet]) -> bool {
-        let Self::Upgrade(version, _) = self else {
+        let Self::Upgrade(upgrade) = self else {
             return false;
         };
-        inlets.iter().any(|inlet| {
-            let newer = of_source(&version.inlets, inlet.route.source());
+        let waits = |inlet: &Inlet| {
+            let newer = of_source(&upgrade.version.inlets, inlet.route.source());
             inlet.open.is_some() && newer.is_none_or(|newer| inlet.route.differs(&newer.route))
-        })
+        };
+        !upgrade.withdrawal.is_withdrawn() && inlets.iter().any(waits)
+    }
+
+    /// What takes it back, where it can be.
+    pub(crate) fn withdrawal(&self) -> Option<Arc<Withdrawal>> {
+        match self {
+            Self::Upgrade(upgrade) => Some(Arc::clone(&upgrade.withdrawal)),
+            Self::Restart(_) | Self::Letters(..) | Self::Resync { .. } => None,
+        }
     }
 }
 
-fn of_source(inlets: &[Inlet], source: Source) -> Option<&Inlet> {
+pub(crate) fn of_source(inlets: &[Inlet], source: Source) -> Option<&Inlet> {
     inlets.iter().find(|inlet| inlet.route.source() == source)
 }
 
@@ -92,19 +105,7 @@ impl Worker {
                 let _ = done.send(());
                 Some(Happened::RestartAsked)
             }
-            Command::Upgrade(version, done) => {
-                let (happened, answer) = match self.upgrade(*version, held).await {
-                    Ok(()) => (Some(Happened::Upgraded), Ok(())),
-                    Err(failure) => {
-                        let error = with_causes(&failure);
-                        tracing::warn!(module = %self.name, error, "the new version fails in its init: the old one goes on");
-                        let happened = self.after_store(&failure, held);
-                        (happened, Err(error))
-                    }
-                };
-                let _ = done.send(answer);
-                happened
-            }
+            Command::Upgrade(upgrade) => self.upgrade(*upgrade, held).await,
             Command::Letters(order, done) => {
                 let (happened, answer) = match self.order_letters(&order, held).await {
                     Ok(count) => (None, Ok(count)),
@@ -125,70 +126,12 @@ impl Worker {
     }
 
     /// A state that failed under a command has to be opened anew, by way of a restart.
-    fn after_store(&mut self, failure: &Failure, held: &mut Held) -> Option<Happened> {
+    pub(crate) fn after_store(&mut self, failure: &Failure, held: &mut Held) -> Option<Happened> {
         if !failure.is_of_store() {
             return None;
         }
         *held = Held::default();
         Some(Happened::RestartAsked)
-    }
-
-    /// Runs the new version's `init` on the same state, and puts it in the place of the old one.
-    /// Where it fails, nothing has changed.
-    async fn upgrade(&mut self, version: Version, held: &mut Held) -> Result<(), Failure> {
-        let Version {
-            loaded,
-            config,
-            quota,
-            durability,
-            restart,
-            mut inlets,
-        } = version;
-        let store = match &held.running {
-            Some(module) => module.store.clone(),
-            None => self.store(held).await?,
-        };
-        let (instance, accepted) = self.begin(&store, &loaded, &config, quota).await?;
-        for older in &self.inlets {
-            let source = older.route.source();
-            let newer = inlets
-                .iter_mut()
-                .find(|inlet| inlet.route.source() == source);
-            let Some(newer) = newer else { continue };
-            newer.take_over(older);
-            if let Some(Cursor::Part {
-                block,
-                parent_hash,
-                turn,
-            }) = store.cursor(&source)
-            {
-                let turn = older.route.turn_for(&newer.route, turn);
-                let cursor = Cursor::Part {
-                    block,
-                    parent_hash,
-                    turn,
-                };
-                store.note((source, cursor).into());
-            }
-        }
-        if accepted.needs_commit() {
-            self.commit(&store, accepted, None, false).await?;
-        }
-        self.status.runs(&loaded);
-        self.loaded = loaded;
-        self.config = config;
-        self.quota = quota;
-        self.options.durability = durability;
-        store.set_durability(durability);
-        self.restart = restart;
-        self.inlets = inlets;
-        self.turn = 0;
-        self.failing = Failing::default();
-        let running = self.take_place(store, instance).await?;
-        held.idle_store = None;
-        held.running = Some(running);
-        tracing::info!(module = %self.name, "module is upgraded");
-        Ok(())
     }
 
     async fn order_letters(

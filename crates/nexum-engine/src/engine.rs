@@ -1,9 +1,10 @@
 //! The facade: start, status, stop.
 
 use std::{
+    mem,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -16,6 +17,7 @@ use nexum_types::ModuleName;
 use crate::{
     admin::{AdminError, AdminServer, AdminSocket},
     code_cache::{CodeCache, CodeOrigins, Keeping},
+    failure::with_causes,
     lifecycle::Backoff,
     load::{self, Loader},
     logbook::LogBook,
@@ -42,12 +44,25 @@ pub struct Engine {
 }
 
 /// What an engine is started with beside its files.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Options {
     /// The waits between the attempts of a module that fails.
     pub backoff: Backoff,
+    /// How long an operation waits for a module that does not come to the end of a call or of a
+    /// block, beyond what the module's own calls may take.
+    pub answer_within: Duration,
     /// The program's log, where operators may follow it.
     pub log: Arc<LogBook>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            backoff: Backoff::default(),
+            answer_within: Duration::from_secs(60),
+            log: Arc::default(),
+        }
+    }
 }
 
 /// Why an engine did not start. Nothing of any module has run.
@@ -115,7 +130,11 @@ impl Engine {
         setup: Setup,
         options: Options,
     ) -> Result<Self, StartError> {
-        let Options { backoff, log } = options;
+        let Options {
+            backoff,
+            answer_within,
+            log,
+        } = options;
         let Setup {
             engine: file,
             mut bundles,
@@ -172,6 +191,7 @@ impl Engine {
             remembered: Arc::new(Remembered::of(&state_dir)),
             state_dir,
             backoff,
+            answer_within,
             modules: Modules::default(),
             runtime: tokio::runtime::Handle::current(),
             log,
@@ -184,8 +204,14 @@ impl Engine {
             } else {
                 Origin::Loaded
             };
-            core.run(bundle, loaded, store, origin)
-                .map_err(StartError::Chain)?;
+            let version = core.version(&bundle.manifest, loaded);
+            core.run(bundle, version.map_err(StartError::Chain)?, store, origin);
+        }
+        let remembered = Arc::clone(&core.remembered);
+        let tidied = tokio::task::spawn_blocking(move || remembered.tidy());
+        if let Err(error) = tidied.await.map_err(StartError::Task)? {
+            let error = with_causes(&error);
+            tracing::warn!(error, "bundles that are not used any more were left behind");
         }
         let code_origins = CodeOrigins::of(&codes);
         // Only now, so that no module waits for it.
@@ -234,8 +260,8 @@ impl Engine {
         self.code_origins
     }
 
-    /// Takes no more events, lets the calls in flight end within the configured grace, commits,
-    /// and flushes. Until all of that is done, metrics and health are served.
+    /// Takes no more events, lets the calls in flight and the operations under way end within the
+    /// configured grace, commits, and flushes. Until all of that is done, metrics and health are served.
     pub async fn stop(mut self) -> Stopped {
         let grace = self.core().file.config().shutdown_grace;
         self.roster.ends(self.core().cards());
@@ -243,6 +269,9 @@ impl Engine {
         self.core().modules.close();
         drop(self.admin.take());
         let deadline = tokio::time::Instant::now() + grace;
+        // The modules come to their end meanwhile. An operation that takes longer waits for one
+        // that is cut off, or for the disk.
+        let _ = tokio::time::timeout_at(deadline, self.core().modules.all_done()).await;
         let (mut cut_off, mut unsaved, mut modules) = (Vec::new(), Vec::new(), Vec::new());
         for mut handle in self.core().modules.take() {
             let name = handle.status.read().name;
@@ -314,10 +343,13 @@ fn misplaced(file: &EngineFile, wrong: &WrongChainIds) -> Option<ManifestErrors>
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        let modules = &self.core().modules;
+        // Nothing begins between the two.
+        let mut by_name = modules.by_name();
         // Before they hear of the end, which they would flush at.
-        for handle in self.core().modules.take() {
+        for handle in mem::take(&mut *by_name).into_values() {
             handle.task.abort();
         }
-        self.core().modules.close();
+        modules.close();
     }
 }

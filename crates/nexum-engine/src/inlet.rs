@@ -47,10 +47,13 @@ impl Inlet {
         self.route.latest_is(latest);
     }
 
-    /// Reads on from what is committed in `store`.
-    pub(crate) fn rewind(&mut self, store: &ModuleStore) -> Result<(), StoreError> {
+    /// Reads on from a cursor that is committed in `store`.
+    pub(crate) fn rewind(
+        &mut self,
+        cursor: Option<Cursor>,
+        store: &ModuleStore,
+    ) -> Result<(), StoreError> {
         let source = self.route.source();
-        let cursor = store.cursor(&source);
         self.is_fresh = cursor.is_none();
         self.open = match cursor {
             Some(Cursor::Part { block, turn, .. }) => Some((block, turn)),

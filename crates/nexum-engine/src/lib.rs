@@ -25,7 +25,9 @@ mod remembered;
 mod route;
 mod runtime;
 mod status;
+mod upgrading;
 pub mod wire;
+mod withdrawal;
 mod worker;
 
 pub use admin::AdminError;

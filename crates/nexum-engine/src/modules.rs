@@ -1,9 +1,9 @@
 //! The modules that run, by name, and what it takes to run another.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use nexum_chain::{ChainError, Chains};
@@ -12,7 +12,11 @@ use nexum_manifest::{Bundle, EngineFile, ModuleManifest, Sha256, Withheld};
 use nexum_store::{ModuleStore, StateDir};
 use nexum_types::{ModuleName, StateBackend as _};
 use serde::{Deserialize, Serialize};
-use tokio::{runtime, sync::mpsc, task::JoinHandle};
+use tokio::{
+    runtime,
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -28,6 +32,7 @@ use crate::{
     route::Route,
     status::{ModuleStatus, StatusBoard},
     wire::{ChainReport, EngineReport, ModuleReport},
+    withdrawal::Withdrawal,
     worker::Worker,
 };
 
@@ -47,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) remembered: Arc<Remembered>,
     pub(crate) code: Keeping,
     pub(crate) backoff: Backoff,
+    /// How long an operation waits for an answer that comes between two calls of a module.
+    pub(crate) answer_within: Duration,
     pub(crate) modules: Modules,
     /// Where the workers run.
     pub(crate) runtime: runtime::Handle,
@@ -59,8 +66,10 @@ pub(crate) struct Core {
 #[derive(Debug, Default)]
 pub(crate) struct Modules {
     by_name: Mutex<BTreeMap<ModuleName, Handle>>,
-    /// The modules with which something is being done.
-    busy: Mutex<BTreeSet<ModuleName>>,
+    /// The modules with which something is being done, and what takes that back where it can be.
+    busy: Mutex<BTreeMap<ModuleName, Option<Arc<Withdrawal>>>>,
+    /// Told whenever that is done.
+    freed: Notify,
     /// Cancelled once the engine is to end; no module starts after that.
     stop: CancellationToken,
 }
@@ -146,6 +155,15 @@ impl Open {
     }
 }
 
+/// Why there is no turn to be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoTurn {
+    /// Somebody else has it.
+    Taken,
+    /// The engine is to end.
+    Closed,
+}
+
 /// The turn of doing something with one module.
 #[derive(Debug)]
 pub(crate) struct Turn<'a> {
@@ -153,25 +171,41 @@ pub(crate) struct Turn<'a> {
     name: ModuleName,
 }
 
+impl Turn<'_> {
+    /// What is done may be taken back from now on.
+    pub(crate) fn withdrawal(&self) -> Arc<Withdrawal> {
+        let withdrawal = Arc::new(Withdrawal::default());
+        let known = Some(Arc::clone(&withdrawal));
+        self.modules.busy().insert(self.name.clone(), known);
+        withdrawal
+    }
+}
+
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.modules.busy().remove(&self.name);
+        self.modules.freed.notify_waiters();
     }
 }
 
 impl Core {
-    /// Starts a worker for a module that has been checked. Does nothing where the engine ends.
+    /// Starts a worker for a version of a module that has been checked. False, with nothing done,
+    /// where the engine is to end.
     pub(crate) fn run(
         &self,
         bundle: Bundle,
-        loaded: Loaded,
+        version: Version,
         store: ModuleStore,
         origin: Origin,
-    ) -> Result<(), ChainError> {
+    ) -> bool {
+        let mut by_name = self.modules.by_name();
+        // Whoever ends the engine takes those that run only after it is closed.
+        if self.modules.is_closed() {
+            return false;
+        }
         let name = bundle.name().clone();
         tell_grants(&bundle);
-        let manifest = &bundle.manifest;
-        let digest = loaded.digest();
+        let digest = version.loaded.digest();
         let Version {
             loaded,
             config,
@@ -179,14 +213,14 @@ impl Core {
             restart,
             inlets,
             ..
-        } = self.version(manifest, loaded)?;
+        } = version;
         let status = Arc::new(StatusBoard::new(name.clone(), &loaded));
         let stop = self.modules.stop.child_token();
         let open = Open::default();
         open.set(Some(store.clone()));
         let (sender, commands) = mpsc::channel(COMMANDS);
         let worker = Worker {
-            options: store_options(manifest),
+            options: store_options(&bundle.manifest),
             name: name.clone(),
             loaded,
             config,
@@ -216,8 +250,8 @@ impl Core {
             origin,
             store: open,
         };
-        self.modules.by_name().insert(name, handle);
-        Ok(())
+        by_name.insert(name, handle);
+        true
     }
 
     /// How the engine is.
@@ -302,16 +336,57 @@ impl Modules {
         self.by_name().keys().cloned().collect()
     }
 
-    /// The turn of doing something with a module, unless somebody has it.
-    pub(crate) fn turn(&self, name: &ModuleName) -> Option<Turn<'_>> {
-        let is_free = self.busy().insert(name.clone());
-        is_free.then(|| Turn {
+    /// The turn of doing something with a module.
+    pub(crate) fn turn(&self, name: &ModuleName) -> Result<Turn<'_>, NoTurn> {
+        let mut busy = self.busy();
+        if self.is_closed() {
+            return Err(NoTurn::Closed);
+        }
+        if busy.contains_key(name) {
+            return Err(NoTurn::Taken);
+        }
+        busy.insert(name.clone(), None);
+        Ok(Turn {
             modules: self,
             name: name.clone(),
         })
     }
 
-    fn busy(&self) -> MutexGuard<'_, BTreeSet<ModuleName>> {
+    /// The same, once whatever is being done with it and can be taken back has been.
+    pub(crate) async fn turn_before_others(&self, name: &ModuleName) -> Result<Turn<'_>, NoTurn> {
+        loop {
+            // Before the look, so that nothing is missed between the two.
+            let freed = self.freed.notified();
+            match self.turn(name) {
+                Err(NoTurn::Taken) if self.withdraw(name) => freed.await,
+                turn => return turn,
+            }
+        }
+    }
+
+    /// Takes back what is being done with a module. False where that cannot be.
+    fn withdraw(&self, name: &ModuleName) -> bool {
+        let withdrawal = match self.busy().get(name) {
+            Some(withdrawal) => withdrawal.clone(),
+            None => return true,
+        };
+        // Where it is too late, it is about to end.
+        let withdraw = |withdrawal: Arc<Withdrawal>| withdrawal.withdraw();
+        withdrawal.map(withdraw).is_some()
+    }
+
+    /// Waits until nothing is being done with any module.
+    pub(crate) async fn all_done(&self) {
+        loop {
+            let freed = self.freed.notified();
+            if self.busy().is_empty() {
+                return;
+            }
+            freed.await;
+        }
+    }
+
+    fn busy(&self) -> MutexGuard<'_, BTreeMap<ModuleName, Option<Arc<Withdrawal>>>> {
         // Every change is a single insertion or removal.
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -320,9 +395,15 @@ impl Modules {
         self.stop.is_cancelled()
     }
 
-    /// Lets every module come to its end.
+    /// Lets every module come to its end, and gives no more turns.
     pub(crate) fn close(&self) {
+        let _busy = self.busy();
         self.stop.cancel();
+    }
+
+    /// Comes once the modules are to come to their end.
+    pub(crate) async fn closed(&self) {
+        self.stop.cancelled().await;
     }
 
     /// All that there are; afterwards there are none.

@@ -1,33 +1,25 @@
 //! What an operator does with modules while the engine runs. One operation at a time on a module;
 //! what has begun goes on to its end, whoever has asked for it and gone away.
 
-use std::{
-    collections::BTreeSet,
-    fs::File,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+mod loading;
+mod upgrade;
 
-use nexum_manifest::{Bundle, ManifestErrors, Sha256};
+use std::{collections::BTreeSet, fs::File, path::PathBuf, sync::Arc, time::Duration};
+
+use nexum_manifest::{ManifestErrors, Sha256};
 use nexum_store::{DeadLetter, ModuleStore, StoreError};
 use nexum_types::{BlockNumber, ChainId, Cursor, ModuleName, Source};
 use tokio::sync::oneshot;
-use toml::{Table, Value};
+use toml::Table;
 
 use crate::{
     StartError,
     command::{Command, LetterOrder},
-    difference::{self, Widening},
-    engine::store_options,
-    load::{self, Loader},
-    modules::{Core, End, Handle, Origin, tell_grants},
-    remembered::{self, BundlesError, Remembered},
+    difference::Widening,
+    modules::{Core, Handle, NoTurn, Origin, Turn},
+    remembered::BundlesError,
     status::ModuleStatus,
 };
-
-/// How long an answer is waited for that comes between two calls of a module.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// Why an operation was not done. Nothing has changed then, unless it says so.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +66,19 @@ pub enum OperateError {
     /// The module did not come to the end of a call in time.
     #[error("module {0} is still busy with a call; what was asked for is done when that has ended")]
     Slow(ModuleName),
+    /// The module is being unloaded, for which its upgrade was taken back.
+    #[error("module {0} is being unloaded, and the upgrade was taken back")]
+    Unloading(ModuleName),
+    /// The module did not come to its upgrade in time, which was taken back.
+    #[error(
+        "module {name} did not come to the end of a call, or of a block, within {most:?}, and the upgrade was taken back: the old version goes on. Try again when its source does, or unload the module and load the new version"
+    )]
+    Withdrawn {
+        /// The module.
+        name: ModuleName,
+        /// How long that was waited for.
+        most: Duration,
+    },
     /// It was tried, and failed.
     #[error("{0}")]
     Failed(String),
@@ -275,168 +280,6 @@ impl Operator {
 }
 
 impl Core {
-    async fn load(&self, request: LoadRequest) -> Result<ModuleStatus, OperateError> {
-        let remembered = Arc::clone(&self.remembered);
-        let LoadRequest {
-            path,
-            name,
-            config,
-            digest,
-        } = request;
-        let mut entry = Table::new();
-        if let Some(name) = &name {
-            entry.insert("name".into(), name.as_str().into());
-        }
-        if !config.is_empty() {
-            entry.insert("config".into(), Value::Table(config));
-        }
-        pin(&mut entry, digest);
-        // Only its manifest knows the name.
-        let name = self.bundle_at(&path, entry.clone()).await?.name().clone();
-        let _turn = self.turn(&name)?;
-        if let Some(handle) = self.modules.by_name().get(&name) {
-            let origin = handle.origin;
-            return Err(OperateError::Exists { name, origin });
-        }
-        entry.insert("name".into(), name.as_str().into());
-        let copied = self.copied(&path, &name, entry).await?;
-        let loaded = self.loaded(&copied.bundle).await;
-        let loaded = copied.kept_if(&remembered, loaded)?;
-        let (dir, manifest) = (Arc::clone(&self.state_dir), copied.bundle.manifest.clone());
-        let options = store_options(&manifest);
-        let opening = name.clone();
-        let store = blocking(move || {
-            dir.open_module(&opening, options)
-                .map_err(OperateError::Store)
-        });
-        let store = copied.kept_if(&remembered, store.await)?;
-        let (keeping, entry) = (name.clone(), copied.entry.clone());
-        let kept = blocking(move || remembered.keep(&keeping, entry).map_err(failed)).await;
-        copied.kept_if(&self.remembered, kept)?;
-        self.run(copied.bundle, loaded, store, Origin::Loaded)
-            .map_err(failed)?;
-        self.status_of(&name)
-    }
-
-    async fn unload(&self, name: &ModuleName) -> Result<Unloaded, OperateError> {
-        let _turn = self.turn(name)?;
-        let origin = self.of(name, |handle| handle.origin)?;
-        if origin == Origin::Loaded {
-            let (remembered, name) = (Arc::clone(&self.remembered), name.clone());
-            // It is to be gone after a crash, too, so this comes first; where it fails, the module
-            // goes on as it was.
-            blocking(move || remembered.forget(&name).map_err(failed)).await?;
-        }
-        let removed = self.modules.by_name().remove(name);
-        let mut handle = removed.ok_or_else(|| self.no_such(name))?;
-        handle.stop.cancel();
-        let grace = self.file.config().shutdown_grace;
-        let ended = handle.end(tokio::time::Instant::now() + grace).await;
-        tracing::info!(module = %name, "module is unloaded");
-        match ended {
-            End::Unsaved(why) => Err(OperateError::Failed(format!(
-                "module {name} is unloaded, but what it had pending is not on disk: {why}"
-            ))),
-            ended => Ok(Unloaded {
-                comes_back: origin == Origin::Configured,
-                cut_off: ended == End::CutOff,
-            }),
-        }
-    }
-
-    async fn upgrade(
-        &self,
-        name: &ModuleName,
-        request: UpgradeRequest,
-    ) -> Result<ModuleStatus, OperateError> {
-        let UpgradeRequest {
-            path,
-            accept,
-            digest,
-        } = request;
-        let _turn = self.turn(name)?;
-        let (running, origin, commands) = self.of(name, |handle| {
-            let commands = handle.commands.clone();
-            (handle.bundle.clone(), handle.origin, commands)
-        })?;
-        let remembered = Arc::clone(&self.remembered);
-        let copied = match (origin, path) {
-            (Origin::Configured, None) if digest.is_some() => {
-                return Err(OperateError::Unfit(format!(
-                    "module {name} is in the engine's file: write the new version's digest into its entry there, and upgrade without `--digest`"
-                )));
-            }
-            (Origin::Configured, None) => {
-                let bundle = self.file.reload(&running).map_err(OperateError::Refused)?;
-                Copied {
-                    bundle,
-                    entry: Table::new(),
-                    copy: None,
-                }
-            }
-            (Origin::Configured, Some(_)) => {
-                return Err(OperateError::Unfit(format!(
-                    "module {name} is in the engine's file: put the new version into its bundle, or its path into its entry there, and upgrade without one"
-                )));
-            }
-            (Origin::Loaded, None) => {
-                return Err(OperateError::Unfit(format!(
-                    "module {name} was loaded at run time: say where the new version's bundle is"
-                )));
-            }
-            (Origin::Loaded, Some(path)) => {
-                let entry = remembered.entry(name).map_err(failed)?;
-                let mut entry = entry.unwrap_or_default();
-                pin(&mut entry, digest);
-                self.copied(&path, name, entry).await?
-            }
-        };
-        let loaded = self.loaded(&copied.bundle).await;
-        let loaded = copied.kept_if(&remembered, loaded)?;
-        let more = difference::between(&running.manifest, &copied.bundle.manifest);
-        let digest = loaded.digest();
-        let token = difference::token(&more, digest);
-        if !more.is_empty() && accept.as_ref() != Some(&token) {
-            return copied.kept_if(&remembered, Err(OperateError::Widens { more, token }));
-        }
-        let version = self.version(&copied.bundle.manifest, loaded);
-        let version = copied.kept_if(&remembered, version.map_err(failed))?;
-        let (done, answer) = oneshot::channel();
-        let asked = commands.send(Command::Upgrade(Box::new(version), done));
-        let answer = match asked.await {
-            // It ends as the call in flight and the new `init` do.
-            Ok(()) => answer.await.map_err(|_| OperateError::Stopping),
-            Err(_) => Err(OperateError::Stopping),
-        };
-        let upgraded = answer.and_then(|answer| {
-            answer.map_err(|error| {
-                OperateError::Failed(format!(
-                    "the new version's init failed, and the old version goes on: {error}"
-                ))
-            })
-        });
-        copied.kept_if(&remembered, upgraded)?;
-        let Copied { bundle, entry, .. } = copied;
-        tell_grants(&bundle);
-        if let Some(handle) = self.modules.by_name().get_mut(name) {
-            handle.bundle = bundle;
-            handle.digest = digest;
-        }
-        if origin == Origin::Loaded {
-            let keeping = name.clone();
-            let before = blocking(move || remembered.keep(&keeping, entry).map_err(failed)).await;
-            let before = before.map_err(|error| {
-                OperateError::Failed(format!(
-                    "module {name} is upgraded, but the old version runs again after a restart: {error}"
-                ))
-            })?;
-            if let Some(before) = before {
-                self.remembered.remove_copy(&before);
-            }
-        }
-        self.status_of(name)
-    }
-
     /// Sends a command, and waits for what comes of it.
     async fn ask<T>(
         &self,
@@ -450,7 +293,7 @@ impl Core {
             commands.send(command(done)).await.ok()?;
             answer.await.ok()
         };
-        match tokio::time::timeout(ANSWER_WITHIN, asked).await {
+        match tokio::time::timeout(self.answer_within, asked).await {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(OperateError::Stopping),
             Err(_) => Err(OperateError::Slow(name.clone())),
@@ -482,13 +325,18 @@ impl Core {
     }
 
     /// Takes the turn of doing something with a module, which nobody else has until it is dropped.
-    fn turn(&self, name: &ModuleName) -> Result<crate::modules::Turn<'_>, OperateError> {
-        if self.modules.is_closed() {
-            return Err(OperateError::Stopping);
+    fn turn(&self, name: &ModuleName) -> Result<Turn<'_>, OperateError> {
+        let turn = self.modules.turn(name);
+        turn.map_err(|why| no_turn(why, name))
+    }
+
+    /// The same, for what goes before an upgrade: that is taken back.
+    async fn turn_before_others(&self, name: &ModuleName) -> Result<Turn<'_>, OperateError> {
+        let turn = self.modules.turn_before_others(name);
+        match tokio::time::timeout(self.answer_within, turn).await {
+            Ok(turn) => turn.map_err(|why| no_turn(why, name)),
+            Err(_) => Err(OperateError::Busy(name.clone())),
         }
-        self.modules
-            .turn(name)
-            .ok_or_else(|| OperateError::Busy(name.clone()))
     }
 
     pub(crate) fn no_such(&self, name: &ModuleName) -> OperateError {
@@ -496,83 +344,6 @@ impl Core {
             name: name.clone(),
             known: self.modules.names(),
         }
-    }
-
-    /// The bundle in a folder, checked, under what the operator says of it.
-    async fn bundle_at(&self, folder: &Path, entry: Table) -> Result<Bundle, OperateError> {
-        let Some(folder) = folder.to_str() else {
-            let what = format!("the path {} is not UTF-8", folder.display());
-            return Err(OperateError::Unfit(what));
-        };
-        let mut with_path = Table::from_iter([("path".to_owned(), Value::from(folder))]);
-        with_path.extend(entry);
-        let file = self.remembered.file();
-        let text = remembered::as_text(vec![with_path]);
-        let bundles = self.file.load_more(&file, text);
-        bundles
-            .map_err(OperateError::Refused)?
-            .pop()
-            .ok_or_else(|| OperateError::Failed("the bundle is not there any more".into()))
-    }
-
-    /// Copies a bundle to where it stays, and checks what was copied.
-    async fn copied(
-        &self,
-        path: &Path,
-        name: &ModuleName,
-        mut entry: Table,
-    ) -> Result<Copied, OperateError> {
-        let label = format!("{name}-{:08x}", rand::random::<u32>());
-        let (remembered, from) = (Arc::clone(&self.remembered), path.to_owned());
-        let copy = blocking(move || remembered.copy(&from, &label).map_err(failed)).await?;
-        let relative = copy.to_string_lossy().into_owned();
-        entry.insert("path".into(), relative.into());
-        let bundle = self.bundle_at(&copy, entry.clone()).await;
-        let bundle = bundle.inspect_err(|_| self.remembered.remove_copy(&copy))?;
-        Ok(Copied {
-            bundle,
-            entry,
-            copy: Some(copy),
-        })
-    }
-
-    async fn loaded(&self, bundle: &Bundle) -> Result<nexum_host::Loaded, OperateError> {
-        let loader = Loader {
-            host: &self.host,
-            pin_required: self.file.config().policy.require_digest,
-            kept: self.code.cache(),
-        };
-        match load::load_one(&loader, bundle, self.chains.clone()).await {
-            Ok(loaded) => {
-                self.code.keep(vec![loaded.code().clone()]);
-                Ok(loaded)
-            }
-            Err(StartError::Refused(errors)) => Err(OperateError::Refused(errors)),
-            Err(error) => Err(failed(error)),
-        }
-    }
-}
-
-/// A bundle that is about to run.
-struct Copied {
-    bundle: Bundle,
-    /// What has to be written for it to run after a restart.
-    entry: Table,
-    /// Where its copy is, relative to the `state_dir`.
-    copy: Option<PathBuf>,
-}
-
-impl Copied {
-    /// Takes the copy away where nothing came of it.
-    fn kept_if<T>(
-        &self,
-        remembered: &Remembered,
-        done: Result<T, OperateError>,
-    ) -> Result<T, OperateError> {
-        if let (Err(_), Some(copy)) = (&done, &self.copy) {
-            remembered.remove_copy(copy);
-        }
-        done
     }
 }
 
@@ -585,11 +356,10 @@ impl From<BundlesError> for StartError {
     }
 }
 
-/// Lets an entry say which bytes its component must have; where nothing is said, what it has said
-/// before stays.
-fn pin(entry: &mut Table, digest: Option<Sha256>) {
-    if let Some(digest) = digest {
-        entry.insert("digest".into(), format!("sha256:{digest}").into());
+fn no_turn(why: NoTurn, name: &ModuleName) -> OperateError {
+    match why {
+        NoTurn::Taken => OperateError::Busy(name.clone()),
+        NoTurn::Closed => OperateError::Stopping,
     }
 }
 

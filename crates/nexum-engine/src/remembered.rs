@@ -129,43 +129,81 @@ impl Remembered {
         Ok(entries.iter().filter_map(name_of).collect())
     }
 
-    /// Copies a bundle to where it stays, and answers the folder, relative to the `state_dir`.
-    pub(crate) fn copy(&self, bundle: &Path, label: &str) -> Result<PathBuf, RememberError> {
+    /// Copies a bundle to where it stays once it is kept.
+    pub(crate) fn copy(&self, bundle: &Path, label: &str) -> Result<BundleCopy, RememberError> {
         let relative = Path::new(BUNDLES).join(label);
         let folder = self.folder().join(&relative);
         make_dir(&self.folder().join(BUNDLES))?;
         make_dir(&folder)?;
+        let copy = BundleCopy {
+            folder,
+            relative,
+            stays: false,
+        };
         for (part, most) in PARTS {
-            let (from, to) = (bundle.join(part), folder.join(part));
-            write(&to, &read_bounded(&from, most)?)?;
+            write(
+                &copy.folder.join(part),
+                &read_bounded(&bundle.join(part), most)?,
+            )?;
         }
-        sync_dir(&folder)?;
-        Ok(relative)
+        sync_dir(&copy.folder)?;
+        Ok(copy)
     }
 
-    /// Takes a copy away again. What is left of it does no harm.
-    pub(crate) fn remove_copy(&self, relative: &Path) {
-        if relative.starts_with(BUNDLES) {
-            let folder = self.folder().join(relative);
-            if let Err(error) = fs::remove_dir_all(&folder) {
-                tracing::warn!(folder = %folder.display(), %error, "a bundle that is not used any more was left behind");
-            }
-        }
-    }
-
-    /// From now on, and after a restart, the module is to run as `entry` says. Answers the folder
-    /// of the bundle that it has run from before.
+    /// From now on, and after a restart, the module is to run as `entry` says, from `copy`. The
+    /// copy that it has run from before goes.
     pub(crate) fn keep(
         &self,
         name: &ModuleName,
         entry: Table,
-    ) -> Result<Option<PathBuf>, RememberError> {
+        mut copy: BundleCopy,
+    ) -> Result<(), RememberError> {
         let _turn = self.turn();
         let mut entries = self.entries()?;
         let before = take(&mut entries, name);
         entries.push(entry);
-        self.write(entries)?;
-        Ok(before.as_ref().and_then(path_of))
+        let written = self.write(entries);
+        // What cannot be known to be on the disk may be there, and the next start would miss it.
+        copy.stays = written.is_ok() || self.names_copy(&copy.folder);
+        written?;
+        if let Some(before) = before.as_ref().and_then(path_of) {
+            self.remove_copy(&before);
+        }
+        Ok(())
+    }
+
+    /// Removes the copies that no entry names: they are of operations that were cut off.
+    pub(crate) fn tidy(&self) -> Result<(), RememberError> {
+        let _turn = self.turn();
+        let bundles = self.folder().join(BUNDLES);
+        let found = match fs::read_dir(&bundles) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(io_error("list", &bundles)(error)),
+        };
+        for copy in found {
+            let copy = copy.map_err(io_error("list", &bundles))?;
+            if !self.names_copy(&copy.path()) {
+                remove(&copy.path());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an entry names this folder, as far as can be known.
+    fn names_copy(&self, folder: &Path) -> bool {
+        let is_it = |path: PathBuf| self.folder().join(path).starts_with(folder);
+        match self.entries() {
+            Ok(entries) => entries.iter().filter_map(path_of).any(is_it),
+            Err(_) => true,
+        }
+    }
+
+    /// Takes a copy away. What is left of it does no harm.
+    fn remove_copy(&self, relative: &Path) {
+        if relative.starts_with(BUNDLES) {
+            remove(&self.folder().join(relative));
+        }
     }
 
     /// The module is not to run any more, and the copy of its bundle goes. Answers whether it was
@@ -221,6 +259,23 @@ impl Remembered {
     }
 }
 
+/// A copy of a bundle, which goes with this unless it was kept.
+#[derive(Debug)]
+pub(crate) struct BundleCopy {
+    folder: PathBuf,
+    /// The same, relative to the `state_dir`.
+    pub(crate) relative: PathBuf,
+    stays: bool,
+}
+
+impl Drop for BundleCopy {
+    fn drop(&mut self) {
+        if !self.stays {
+            remove(&self.folder);
+        }
+    }
+}
+
 /// Why the bundles of what was loaded are not to be had.
 pub(crate) enum BundlesError {
     Refused(ManifestErrors),
@@ -254,6 +309,12 @@ fn name_of(entry: &Table) -> Option<ModuleName> {
 
 fn path_of(entry: &Table) -> Option<PathBuf> {
     Some(entry.get("path")?.as_str()?.into())
+}
+
+fn remove(folder: &Path) {
+    if let Err(error) = fs::remove_dir_all(folder) {
+        tracing::warn!(folder = %folder.display(), %error, "a bundle that is not used any more was left behind");
+    }
 }
 
 fn read_text(path: &Path) -> Result<Option<String>, RememberError> {

@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use nexum_chain::FeedItem;
 use nexum_host::{CallReport, Instance, Loaded, Outcome};
 use nexum_manifest::{Durability, Restart};
-use nexum_store::{ModuleStore, StateDir, Step, StoreError, StoreOptions};
+use nexum_store::{DeadLetter, ModuleStore, StateDir, Step, StoreError, StoreOptions};
 use nexum_types::{CallState, Config, Cursor, Event, EventId, ModuleName, WriteSet};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use crate::{
     lifecycle::{Backoff, Happened, Lifecycle, Phase},
     modules::Open,
     status::{Letters, StatusBoard},
+    withdrawal::Withdrawal,
 };
 
 /// How long the cursor of a module that writes nothing may run ahead of the disk. Repeating
@@ -96,6 +97,8 @@ impl Held {
 enum Wake {
     Item(usize, FeedItem),
     Command(Command),
+    /// What was asked for and has to wait is not asked for any more.
+    Withdrawn,
     FlushDue,
     Stop,
 }
@@ -253,13 +256,27 @@ impl Worker {
     }
 
     /// Goes back to the committed cursors with an instance whose `init` is committed.
-    pub(crate) async fn take_place(
+    async fn take_place(
         &mut self,
         store: ModuleStore,
         instance: Instance,
     ) -> Result<Running, Failure> {
         for inlet in &mut self.inlets {
-            inlet.rewind(&store).map_err(Failure::Store)?;
+            let cursor = store.cursor(&inlet.route.source());
+            inlet.rewind(cursor, &store).map_err(Failure::Store)?;
+        }
+        let parked = parked_in(&store).await?;
+        Ok(self.stand(store, instance, parked))
+    }
+
+    /// Is ready to deliver from where the inlets have been put.
+    pub(crate) fn stand(
+        &mut self,
+        store: ModuleStore,
+        instance: Instance,
+        parked: Parked,
+    ) -> Running {
+        for inlet in &self.inlets {
             let source = inlet.route.source();
             if let Some(cursor) = store.cursor(&source) {
                 self.status.has_come(source, cursor);
@@ -268,23 +285,16 @@ impl Worker {
         let places = self.inlets.iter();
         let places = places.map(|inlet| (inlet.route.source(), inlet.place()));
         self.status.reads(places.collect());
-        let (letters, told) = match store.letter_count() {
-            0 => Default::default(),
-            _ => {
-                let store = store.clone();
-                blocking(move || Ok((store.letters()?, Letters::of(&store)))).await?
-            }
-        };
-        self.status.has_letters(told);
+        self.status.has_letters(parked.told);
         let mut running = Running {
             instance,
             store,
             has_committed: false,
-            retries: letters::marked(&letters),
+            retries: letters::marked(&parked.letters),
             flush_at: None,
         };
         self.plan_flush(&mut running);
-        Ok(running)
+        running
     }
 
     /// The state, opened anew where it has failed.
@@ -310,16 +320,19 @@ impl Worker {
             if let Some(command) = asked {
                 return Ok(Next::Command(command));
             }
+            let withdrawal = self.asked.as_ref().and_then(Command::withdrawal);
             let wake = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => Wake::Stop,
                 () = at(module.flush_at) => Wake::FlushDue,
                 Some(command) = self.commands.recv(), if self.asked.is_none() => Wake::Command(command),
+                () = withdrawn(withdrawal) => Wake::Withdrawn,
                 (inlet, item) = next_item(&mut self.inlets, self.turn) => Wake::Item(inlet, item),
             };
             match wake {
                 Wake::Stop => return Ok(Next::Happened(Happened::StopAsked)),
                 Wake::Command(command) => self.asked = Some(command),
+                Wake::Withdrawn => self.asked = None,
                 Wake::FlushDue => {
                     let store = module.store.clone();
                     blocking(move || store.flush()).await?;
@@ -630,6 +643,36 @@ pub(crate) async fn blocking<T: Send + 'static>(
         .await
         .map_err(Failure::StoreCutOff)?
         .map_err(Failure::Store)
+}
+
+/// The dead letters in a state, and what is told of them.
+#[derive(Default)]
+pub(crate) struct Parked {
+    letters: Vec<(u64, DeadLetter)>,
+    told: Letters,
+}
+
+/// Reads the dead letters in a state.
+pub(crate) async fn parked_in(store: &ModuleStore) -> Result<Parked, Failure> {
+    if store.letter_count() == 0 {
+        return Ok(Parked::default());
+    }
+    let store = store.clone();
+    blocking(move || {
+        Ok(Parked {
+            letters: store.letters()?,
+            told: Letters::of(&store),
+        })
+    })
+    .await
+}
+
+/// Comes once what was asked for is taken back, where that can be.
+async fn withdrawn(withdrawal: Option<Arc<Withdrawal>>) {
+    match withdrawal {
+        Some(withdrawal) => withdrawal.withdrawn().await,
+        None => future::pending().await,
+    }
 }
 
 async fn at(instant: Option<Instant>) {

@@ -396,12 +396,14 @@ impl From<OperateError> for Fault {
         let message = error.to_string();
         let kind = match &error {
             OperateError::NoSuchModule { .. } => FaultKind::NotFound,
-            OperateError::Exists { .. } | OperateError::Busy(_) => FaultKind::Conflict,
+            OperateError::Exists { .. } | OperateError::Busy(_) | OperateError::Unloading(_) => {
+                FaultKind::Conflict
+            }
             OperateError::Stopping => FaultKind::Stopping,
             OperateError::Refused(_) => FaultKind::Refused,
             OperateError::Widens { .. } => FaultKind::NotAccepted,
             OperateError::Unfit(_) => FaultKind::BadRequest,
-            OperateError::Slow(_) => FaultKind::Slow,
+            OperateError::Slow(_) | OperateError::Withdrawn { .. } => FaultKind::Slow,
             OperateError::Store(StoreError::NoSuchModule { .. }) => FaultKind::NotFound,
             OperateError::Failed(_) | OperateError::Store(_) => FaultKind::Failed,
         };

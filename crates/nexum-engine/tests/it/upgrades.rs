@@ -1,17 +1,63 @@
 //! Upgrades in place: which version they take, what they leave, and how they are taken back.
 
-use std::fs;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use nexum_engine::{ModuleStatus, OperateError, Phase, UpgradeRequest};
+use nexum_engine::{LoadRequest, ModuleStatus, OperateError, Phase, UpgradeRequest};
 use nexum_manifest::Sha256;
 use sha2::{Digest as _, Sha256 as Hasher};
+use toml::Table;
 
-use crate::world::{Module, Running, Via, World, name, server};
+use crate::{
+    log,
+    logs::{PINGS, PONGS, mine, ping},
+    world::{Module, Running, Via, World, eventually, name, server},
+};
 
 async fn upgrade(engine: &Running, module: &str) -> Result<ModuleStatus, OperateError> {
     let operator = engine.operator();
     let request = UpgradeRequest::default();
     operator.upgrade(&name(module), request).await
+}
+
+async fn load(engine: &Running, path: &Path) {
+    let request = LoadRequest {
+        path: path.to_owned(),
+        name: None,
+        config: Table::new(),
+        digest: None,
+    };
+    engine.operator().load(request).await.unwrap();
+}
+
+async fn upgrade_from(
+    engine: &Running,
+    module: &str,
+    path: PathBuf,
+) -> Result<ModuleStatus, OperateError> {
+    let request = UpgradeRequest {
+        path: Some(path),
+        ..UpgradeRequest::default()
+    };
+    let operator = engine.operator();
+    operator.upgrade(&name(module), request).await
+}
+
+/// The copies of bundles that there are.
+fn copies(world: &World) -> usize {
+    let bundles = world.state_dir().join("bundles");
+    fs::read_dir(bundles).map_or(0, Iterator::count)
+}
+
+/// A module under this name whose state is of this version.
+fn migrating(name: &str, version: u64) -> Module {
+    Module::fixture("migrate")
+        .named(name)
+        .config(&format!("version = {version}"))
+        .limited("max_event_duration = \"20m\"")
 }
 
 /// The message and the remedy of the one problem that an upgrade is refused with.
@@ -105,4 +151,172 @@ async fn a_module_in_the_engines_file_is_upgraded_to_what_that_says_now() {
     server.chain().mine(1);
     engine.delivered("poison", 6).await;
     engine.stop().await;
+}
+
+/// Given a disk on which nothing can be written down: the new version does not take its place, and
+/// what its `init` has made of the state is gone with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_cannot_be_kept_does_not_run() {
+    let server = server(2).await;
+    let world = World::over(&server, Via::Ws);
+    let first = world.bundle(&migrating("kept", 1), "first");
+    let second = world.bundle(&migrating("kept", 2), "second");
+    let engine = world.start().await;
+    load(&engine, &first).await;
+    engine.delivered("kept", 2).await;
+
+    let in_the_way = world.state_dir().join("loaded.toml.new");
+    fs::create_dir(&in_the_way).unwrap();
+    match upgrade_from(&engine, "kept", second.clone()).await {
+        Err(OperateError::Failed(why)) => {
+            assert!(why.contains("the old version goes on"), "{why}");
+            assert!(why.contains("loaded.toml.new"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    server.chain().mine(2);
+    engine.delivered("kept", 4).await;
+    assert_eq!(engine.stop().await.module("kept").failed, 0);
+    assert_eq!(world.state("kept").number("version"), Some(1));
+    assert_eq!(copies(&world), 1);
+
+    let engine = world.start().await;
+    server.chain().mine(1);
+    engine.delivered("kept", 1).await;
+    fs::remove_dir(&in_the_way).unwrap();
+    upgrade_from(&engine, "kept", second).await.unwrap();
+    engine.stop().await;
+    let engine = world.start().await;
+    server.chain().mine(1);
+    engine.delivered("kept", 1).await;
+    let status = engine.stop().await.module("kept");
+    assert_eq!(status.failed, 0, "{:?}", status.last_error);
+    assert_eq!(world.state("kept").number("version"), Some(2));
+    assert_eq!(copies(&world), 1);
+}
+
+/// Given an engine that is stopped, or crashes, in the middle of an `init` of a new version: the
+/// old one runs at the next start, on the state that it left.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_that_is_cut_off_has_not_been() {
+    log::keep();
+    let server = server(1).await;
+    for (round, module) in ["cut-stop", "cut-crash"].into_iter().enumerate() {
+        let world = World::over(&server, Via::Ws).grace("10ms");
+        let first = world.bundle(&migrating(module, 1), "first");
+        let slow = migrating(module, 2).config("millis = 600_000");
+        let second = world.bundle(&slow, "second");
+        let engine = world.start().await;
+        load(&engine, &first).await;
+        engine.delivered(module, 1).await;
+        let operator = engine.operator().clone();
+        let upgrade = tokio::spawn(async move {
+            let request = UpgradeRequest {
+                path: Some(second),
+                ..UpgradeRequest::default()
+            };
+            operator.upgrade(&name(module), request).await
+        });
+        let began = |line: &log::Line| line.message == "migrating";
+        eventually("its init runs", || {
+            let lines = log::lines_of(module);
+            (lines.iter().filter(|line| began(line)).count() == 2).then_some(())
+        })
+        .await;
+        if round == 0 {
+            engine.stop_in_grace().await;
+        } else {
+            engine.crash();
+        }
+        let outcome = upgrade.await.unwrap();
+        assert!(
+            matches!(outcome, Err(OperateError::Stopping)),
+            "{outcome:?}"
+        );
+        drop(world.state_after_crash(module).await);
+
+        let engine = world.start().await;
+        server.chain().mine(1);
+        engine.delivered(module, 1).await;
+        assert_eq!(engine.stop_in_grace().await.module(module).failed, 0);
+        assert_eq!(world.state(module).number("version"), Some(1));
+        assert_eq!(copies(&world), 1);
+    }
+}
+
+/// Given a module that is in a call of many minutes: its upgrade waits for that, and an operator
+/// who wants the module gone does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_that_waits_keeps_nobody_from_unloading_the_module() {
+    log::keep();
+    let server = server(1).await;
+    let world = World::over(&server, Via::Ws).grace("10ms");
+    let sleeper = Module::fixture("slow")
+        .named("upgraded-sleeper")
+        .config("millis = 600_000")
+        .limited("max_event_duration = \"20m\"");
+    let bundle = world.bundle(&sleeper, "sleeper");
+    let engine = world.start().await;
+    load(&engine, &bundle).await;
+    log::says("upgraded-sleeper", "sleeping").await;
+    let unload = async {
+        // The copy is made by the upgrade, whose turn it is then.
+        eventually("the upgrade is under way", || {
+            (copies(&world) == 2).then_some(())
+        })
+        .await;
+        let name = name("upgraded-sleeper");
+        let restart = engine.operator().restart(&name).await;
+        assert!(matches!(restart, Err(OperateError::Busy(_))), "{restart:?}");
+        engine.operator().unload(&name).await
+    };
+    let upgrade = upgrade_from(&engine, "upgraded-sleeper", bundle.clone());
+    let (upgraded, unloaded) = tokio::join!(upgrade, unload);
+    match upgraded {
+        Err(OperateError::Unloading(_)) => {}
+        other => panic!("{other:?}"),
+    }
+    assert!(unloaded.unwrap().cut_off);
+    assert_eq!(copies(&world), 0);
+    // It can be loaded again at once.
+    load(&engine, &bundle).await;
+    engine.stop_in_grace().await;
+}
+
+/// Given a module that stands within a block which its node does not bring: an upgrade to another
+/// list of subscriptions waits for the block's end for so long and no longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_that_waits_for_too_long_is_taken_back() {
+    let server = server(3).await;
+    mine(server.chain(), [ping(4)]);
+    let module = |list: &[&str]| {
+        let module = Module::fixture("log-fold").limited("max_event_duration = \"1s\"");
+        list.iter().fold(module, |module, lines| module.logs(lines))
+    };
+    let world = World::over(&server, Via::Ws)
+        .impatient()
+        .answers_within(Duration::from_millis(100))
+        .module(module(&[PINGS]).config("poison = 4"));
+    let engine = world.start().await;
+    // Of block 4 it has had the block, and never handles its log.
+    engine.failed("log-fold", 3).await;
+    engine.stop().await;
+    let world = world.without("log-fold");
+    let world = world.module(module(&[PINGS]));
+    drop(server);
+
+    let engine = world.start().await;
+    engine.runs("log-fold").await;
+    world.bundle(&module(&[PINGS, PONGS]), "log-fold");
+    match upgrade(&engine, "log-fold").await {
+        Err(OperateError::Withdrawn { most, .. }) => {
+            assert_eq!(most, Duration::from_millis(2_100));
+        }
+        other => panic!("{other:?}"),
+    }
+    // Nothing of it stands in anybody's way.
+    let name = name("log-fold");
+    engine.operator().restart(&name).await.unwrap();
+    engine.runs("log-fold").await;
+    assert_eq!(engine.stop().await.module("log-fold").failed, 0);
 }

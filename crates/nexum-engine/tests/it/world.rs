@@ -275,6 +275,7 @@ pub(crate) struct World {
     host: Option<Arc<Host>>,
     backoff: Backoff,
     log: Arc<LogBook>,
+    answer_within: Duration,
 }
 
 impl World {
@@ -295,6 +296,7 @@ impl World {
             host,
             backoff: Backoff::default(),
             log: Arc::default(),
+            answer_within: DEADLINE,
             chains: String::new(),
             policy: String::new(),
             entries: Vec::new(),
@@ -348,6 +350,14 @@ impl World {
             longest: Duration::from_millis(8),
         };
         Self { backoff, ..self }
+    }
+
+    /// How long an operation waits for a module that does not come to it.
+    pub(crate) fn answers_within(self, answer_within: Duration) -> Self {
+        Self {
+            answer_within,
+            ..self
+        }
     }
 
     pub(crate) fn modules(self, modules: impl IntoIterator<Item = Module>) -> Self {
@@ -436,6 +446,8 @@ impl World {
         let options = Options {
             backoff: self.backoff,
             log: Arc::clone(&self.log),
+            answer_within: self.answer_within,
+            ..Options::default()
         };
         let engine = Engine::start_with(&host, setup, options).await;
         engine.map(|engine| Running { engine })
