@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use nexum_host::Loaded;
 use nexum_manifest::{Durability, Restart};
-use nexum_store::{DeadLetter, LetterChange};
-use nexum_types::{BlockNumber, ChainId, Config, Cursor, Source, WriteSet};
+use nexum_store::{DeadLetter, LetterChange, Resynced};
+use nexum_types::{BlockNumber, ChainId, Config, Source, WriteSet};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -38,11 +38,11 @@ pub(crate) enum Command {
     Upgrade(Box<Upgrade>),
     /// Something becomes of dead letters; answers how many it did become of.
     Letters(LetterOrder, oneshot::Sender<Result<usize, String>>),
-    /// The cursors of a chain are put before a block.
+    /// The cursors of a chain are put before a block, and its dead letters from there on go.
     Resync {
         chain: ChainId,
         at: BlockNumber,
-        done: oneshot::Sender<Result<Vec<(Source, Cursor)>, String>>,
+        done: oneshot::Sender<Result<Resynced, String>>,
     },
 }
 
@@ -163,19 +163,21 @@ impl Worker {
         Ok(changes.len())
     }
 
-    /// Puts the cursors of a chain before a block, and forgets what was delivered of it.
+    /// Puts the cursors of a chain before a block, and forgets what was delivered or parked of it.
     async fn resync(
         &mut self,
         chain: ChainId,
         at: BlockNumber,
         held: &mut Held,
-    ) -> Result<Vec<(Source, Cursor)>, Failure> {
+    ) -> Result<Resynced, Failure> {
         held.set_aside();
         let store = self.store(held).await?;
-        let before = blocking(move || store.resync(chain, at)).await?;
+        let writing = store.clone();
+        let done = blocking(move || writing.resync(chain, at)).await?;
+        self.status.has_letters(store.letter_count());
         self.failing = Failing::default();
         self.status.goes_on();
-        tracing::warn!(module = %self.name, %chain, at = %at, "the module goes on with the chain from this block, as asked");
-        Ok(before)
+        tracing::warn!(module = %self.name, %chain, at = %at, letters = done.letters, "the module goes on with the chain from this block, as asked");
+        Ok(done)
     }
 }

@@ -7,8 +7,8 @@ mod upgrade;
 use std::{collections::BTreeSet, fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use nexum_manifest::{ManifestErrors, Sha256};
-use nexum_store::{DeadLetter, ModuleStore, StoreError};
-use nexum_types::{BlockNumber, ChainId, Cursor, ModuleName, Source};
+use nexum_store::{DeadLetter, ModuleStore, Resynced, StoreError};
+use nexum_types::{BlockNumber, ChainId, ModuleName};
 use tokio::sync::oneshot;
 use toml::Table;
 
@@ -219,13 +219,13 @@ impl Operator {
         self.to_the_end(work).await
     }
 
-    /// Puts a module's cursors of a chain before a block. Answers where they were.
+    /// Puts a module's cursors of a chain before a block, and removes its dead letters from there on.
     pub async fn resync(
         &self,
         name: &ModuleName,
         chain: ChainId,
         at: BlockNumber,
-    ) -> Result<Vec<(Source, Cursor)>, OperateError> {
+    ) -> Result<Resynced, OperateError> {
         let (core, name) = (Arc::clone(&self.0), name.clone());
         let work = async move {
             let answer = core.ask(&name, |done| Command::Resync { chain, at, done });

@@ -323,12 +323,14 @@ pub struct Resync {
     pub confirm: bool,
 }
 
-/// Where the cursors of a chain were.
+/// Where the cursors of a chain were, and what else goes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resynced {
     /// Each of them.
     pub before: Vec<CursorReport>,
-    /// Whether they have been moved.
+    /// The dead letters that go: those of the block and after it.
+    pub dead_letters: u64,
+    /// Whether that has been done.
     pub done: bool,
 }
 

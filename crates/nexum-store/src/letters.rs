@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use nexum_types::{Event, Source};
+use nexum_types::{BlockNumber, ChainId, Event, Source};
 use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError,
     WriteTransaction,
@@ -43,6 +43,16 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// Whether the operator wants it given once more.
     pub retry: bool,
+}
+
+impl DeadLetter {
+    /// Whether its event is of this chain, and of this block or a later one.
+    #[must_use]
+    pub fn is_from(&self, chain: ChainId, at: BlockNumber) -> bool {
+        let Source::Chain(its, _) = self.source;
+        let block = self.event.block_ref();
+        its == chain && block.is_none_or(|block| block.number >= at)
+    }
 }
 
 /// What becomes of dead letters in one transaction.

@@ -28,4 +28,4 @@ pub use format::FORMAT_VERSION;
 pub use history::{History, Step};
 pub use inspect::{Entries, Inspection, inspect};
 pub use letters::{DeadLetter, LetterChange, MAX_LETTERS, MAX_LETTERS_BYTES};
-pub use module_store::{Committed, ModuleStore, Page, StoreOptions};
+pub use module_store::{Committed, ModuleStore, Page, Resynced, StoreOptions};

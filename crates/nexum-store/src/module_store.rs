@@ -67,6 +67,15 @@ pub struct Committed {
     pub durable: bool,
 }
 
+/// What a resync did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resynced {
+    /// Where the cursors were.
+    pub before: Vec<(Source, Cursor)>,
+    /// How many dead letters were removed.
+    pub letters: usize,
+}
+
 /// The state of one module. Clones share it.
 ///
 /// Every method that commits or opens blocks for the disk; the others never wait for a commit.
@@ -248,13 +257,15 @@ impl ModuleStore {
         guarded(&self.0.path, || letters::read(&self.0.db, id))
     }
 
-    /// Puts the cursors of a chain, at every depth, before a block, and forgets what was delivered
-    /// of it, in one transaction that is on the disk when this returns. Answers where they were.
-    pub fn resync(
-        &self,
-        chain: ChainId,
-        at: BlockNumber,
-    ) -> Result<Vec<(Source, Cursor)>, StoreError> {
+    /// Puts the cursors of a chain, at every depth, before a block, forgets what was delivered of
+    /// it, and removes the dead letters from that block on, whose events are delivered again or are
+    /// of another branch; in one transaction that is on the disk when this returns.
+    pub fn resync(&self, chain: ChainId, at: BlockNumber) -> Result<Resynced, StoreError> {
+        let letters = self.letters()?;
+        let gone = letters
+            .iter()
+            .filter(|(_, letter)| letter.is_from(chain, at));
+        let gone: Vec<_> = gone.map(|(id, _)| LetterChange::Remove(*id)).collect();
         let of_chain = |(Source::Chain(id, _), _): &(Source, Cursor)| *id == chain;
         let before: Vec<_> = self.cursors().into_iter().filter(of_chain).collect();
         for (source, _) in &before {
@@ -266,8 +277,11 @@ impl ModuleStore {
                 },
             });
         }
-        self.flush()?;
-        Ok(before)
+        self.commit_letters(&WriteSet::default(), None, &gone)?;
+        Ok(Resynced {
+            before,
+            letters: gone.len(),
+        })
     }
 
     /// Writes what is committed into a new file at `path`.

@@ -25,6 +25,8 @@ struct Report<'a> {
     /// The block that the module gets next.
     next_block: u64,
     sources: Vec<Moved>,
+    /// The dead letters that go.
+    dead_letters: u64,
     done: bool,
 }
 
@@ -38,7 +40,7 @@ struct Moved {
 
 pub(crate) async fn resync(args: &ResyncArgs) -> Result<(), Failure> {
     let (dir, client) = place::engine(&args.at).await?;
-    let (file, before) = match client {
+    let (file, before, dead_letters) = match client {
         Some(client) => online(&client, args).await?,
         None => offline(&dir, args)?,
     };
@@ -56,6 +58,7 @@ pub(crate) async fn resync(args: &ResyncArgs) -> Result<(), Failure> {
                 to: at.to_string(),
             })
             .collect(),
+        dead_letters,
         done: args.yes,
     };
     if args.at.json {
@@ -70,11 +73,11 @@ pub(crate) async fn resync(args: &ResyncArgs) -> Result<(), Failure> {
     }
 }
 
-/// Each cursor's depth, and where it was.
-type Before = Vec<(String, String)>;
+/// The file, each cursor's depth and where it was, and how many dead letters go.
+type Found = (String, Vec<(String, String)>, u64);
 
 /// By the engine that runs: it moves the cursors between two calls.
-async fn online(client: &Client, args: &ResyncArgs) -> Result<(String, Before), Failure> {
+async fn online(client: &Client, args: &ResyncArgs) -> Result<Found, Failure> {
     let body = wire::Resync {
         chain_id: args.chain.0,
         at: args.block,
@@ -84,11 +87,11 @@ async fn online(client: &Client, args: &ResyncArgs) -> Result<(String, Before), 
     let before = done.before.iter();
     let before = before.map(|cursor| (cursor.depth.clone(), place_text(cursor)));
     let file: wire::StateReport = client.get(&route(&args.module, "/state?limit=1")).await?;
-    Ok((file.file, before.collect()))
+    Ok((file.file, before.collect(), done.dead_letters))
 }
 
 /// In the file, while no engine runs.
-fn offline(dir: &Path, args: &ResyncArgs) -> Result<(String, Before), Failure> {
+fn offline(dir: &Path, args: &ResyncArgs) -> Result<Found, Failure> {
     // Looking changes nothing, and refuses a module without a state instead of beginning one.
     let state = nexum_store::inspect(dir, &args.module);
     let state = state.map_err(|error| place::failure(error, dir))?;
@@ -98,6 +101,12 @@ fn offline(dir: &Path, args: &ResyncArgs) -> Result<(String, Before), Failure> {
         .filter(|(Source::Chain(chain, _), _)| *chain == args.chain)
         .collect();
     let file = state.path().display().to_string();
+    let at = BlockNumber(args.block);
+    let letters = state.letters()?;
+    let gone = letters
+        .iter()
+        .filter(|(_, letter)| letter.is_from(args.chain, at));
+    let gone = gone.count() as u64;
     // The directory is had for writing only once nobody looks at it.
     drop(state);
     if before.is_empty() {
@@ -112,12 +121,12 @@ fn offline(dir: &Path, args: &ResyncArgs) -> Result<(String, Before), Failure> {
     if args.yes {
         let dir = StateDir::open(dir)?;
         let store = dir.open_module(&args.module, StoreOptions::default())?;
-        store.resync(args.chain, BlockNumber(args.block))?;
+        store.resync(args.chain, at)?;
     }
     let before = before
         .iter()
         .map(|(Source::Chain(_, depth), cursor)| (depth.to_string(), cursor.to_string()));
-    Ok((file, before.collect()))
+    Ok((file, before.collect(), gone))
 }
 
 fn as_text(report: &Report<'_>) -> String {
@@ -128,6 +137,13 @@ fn as_text(report: &Report<'_>) -> String {
     for Moved { depth, from, to } in &report.sources {
         let chain = report.chain_id;
         let _ = writeln!(text, "cursor      chain {chain} {depth}: {from} -> {to}");
+    }
+    if report.dead_letters > 0 {
+        let (count, block) = (report.dead_letters, report.next_block);
+        let _ = writeln!(
+            text,
+            "letters     {count} of block {block} and later: removed"
+        );
     }
     text += if report.done {
         "What was delivered of this chain is forgotten. The module's own entries are as they were:\n\

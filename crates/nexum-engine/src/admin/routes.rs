@@ -11,8 +11,8 @@ use axum::{
     routing::{get, post},
 };
 use nexum_manifest::Sha256;
-use nexum_store::{FORMAT_VERSION, ModuleStore, StoreError};
-use nexum_types::{BlockNumber, ChainId, ModuleName, StateBackend as _};
+use nexum_store::{FORMAT_VERSION, ModuleStore, Resynced, StoreError};
+use nexum_types::{BlockNumber, ChainId, Cursor, ModuleName, Source, StateBackend as _};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::io::ReaderStream;
 
@@ -129,32 +129,33 @@ async fn resync(
         at,
         confirm,
     } = body(request).await?;
-    let cursors = engine.read(&name, |store| Ok(store.cursors())).await?;
-    let reports = cursors
-        .iter()
-        .map(|(source, cursor)| wire::CursorReport::new(source, cursor));
-    let before: Vec<_> = reports
-        .filter(|cursor| cursor.chain_id == chain_id)
-        .collect();
-    if before.is_empty() {
+    let (chain, at) = (ChainId(chain_id), BlockNumber(at));
+    let found = engine.read(&name, move |store| {
+        let of_chain = |(Source::Chain(id, _), _): &(Source, Cursor)| *id == chain;
+        let letters = store.letters()?;
+        let gone = letters
+            .iter()
+            .filter(|(_, letter)| letter.is_from(chain, at));
+        Ok(Resynced {
+            before: store.cursors().into_iter().filter(of_chain).collect(),
+            letters: gone.count(),
+        })
+    });
+    let found = found.await?;
+    if found.before.is_empty() {
         let what = format!("module {name} has no cursor of chain {chain_id}");
         return Err(Fault::new(FaultKind::NotFound, what));
     }
-    if !confirm {
-        return Ok(Json(wire::Resynced {
-            before,
-            done: false,
-        }));
-    }
-    let moved = engine
-        .resync(&name, ChainId(chain_id), BlockNumber(at))
-        .await?;
-    let before = moved
-        .iter()
-        .map(|(source, cursor)| wire::CursorReport::new(source, cursor));
+    let moved = match confirm {
+        true => engine.resync(&name, chain, at).await?,
+        false => found,
+    };
+    let before = moved.before.iter();
+    let before = before.map(|(source, cursor)| wire::CursorReport::new(source, cursor));
     Ok(Json(wire::Resynced {
         before: before.collect(),
-        done: true,
+        dead_letters: moved.letters as u64,
+        done: confirm,
     }))
 }
 

@@ -4,13 +4,13 @@
 use nexum_engine::{OperateError, Phase, UpgradeRequest};
 use nexum_store::{MAX_LETTERS, inspect};
 use nexum_testkit::RpcServer;
-use nexum_types::Event;
+use nexum_types::{BlockNumber, ChainId, Event};
 
 use crate::{
     evidence::log_key,
     logs::{PINGS, fold, mine, ping, pings, settle},
     reorgs::reorg,
-    world::{DEADLINE, Module, Running, Via, World, name, server},
+    world::{CHAIN, DEADLINE, Module, Running, Via, World, name, server},
 };
 
 const PARKS: &str = "max_consecutive_failures = 2\non_failure = \"dead-letter\"";
@@ -288,6 +288,39 @@ async fn a_parked_log_that_was_given_once_more_is_taken_back_with_its_block() {
         Some(2),
         "its block and the one after it"
     );
+}
+
+/// Given letters on both sides of the block that an operator lets the module go on from: those of
+/// the blocks that come again go, so that none of their events is handled twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn letters_of_blocks_that_come_again_go() {
+    let (_server, world) = world(Module::fixture("poison").restarted(PARKS)).await;
+    let engine = world.start().await;
+    engine.reaches("poison", 10).await;
+    assert_eq!(letters(&engine, "poison").await, [(0, 3), (1, 6), (2, 9)]);
+    world.bundle(&Module::fixture("poison").config("every = 0"), "poison");
+    let (operator, poison) = (engine.operator(), name("poison"));
+    let upgraded = operator.upgrade(&poison, UpgradeRequest::default()).await;
+    upgraded.unwrap();
+
+    let resynced = operator.resync(&poison, ChainId(CHAIN), BlockNumber(6));
+    assert_eq!(resynced.await.unwrap().letters, 2);
+    assert_eq!(engine.status("poison").letters, 1);
+    assert_eq!(letters(&engine, "poison").await, [(0, 3)]);
+    engine.reaches("poison", 10).await;
+    let ordered = operator.order_letters(&poison, true, vec![]).await;
+    assert_eq!(ordered.unwrap(), 1);
+    engine
+        .until("poison", "no letter is left", |status| status.letters == 0)
+        .await;
+    engine.stop().await;
+    let state = world.state("poison");
+    for block in 1..=10 {
+        // 7, 8 and 10 came before and after.
+        let times = if matches!(block, 7 | 8 | 10) { 2 } else { 1 };
+        let key = format!("block/{block:020}");
+        assert_eq!(state.number(&key), Some(times), "{key}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -269,12 +269,12 @@ async fn a_module_is_put_before_a_block_while_it_runs() {
     let engine = world.start().await;
     engine.delivered("tally", 6).await;
     let at = BlockNumber(4);
-    let before = engine
+    let resynced = engine
         .operator()
         .resync(&name("tally"), ChainId(CHAIN), at)
         .await
         .unwrap();
-    assert_eq!(before.len(), 1);
+    assert_eq!((resynced.before.len(), resynced.letters), (1, 0));
     engine.delivered("tally", 9).await;
     engine.stop().await;
     let state = world.state("tally");

@@ -2,7 +2,7 @@
 //! they are committed with the cursor, or not at all, is for `crash`.
 
 use nexum_store::{LetterChange, MAX_LETTERS, ModuleStore, StateDir, StoreError, StoreOptions};
-use nexum_types::{Cursor, WriteSet};
+use nexum_types::{BlockNumber, ChainId, Cursor, Source, WriteSet};
 use tempfile::TempDir;
 
 use crate::world::{SOURCE, cursor, letter};
@@ -38,6 +38,31 @@ fn a_number_is_never_given_twice() {
     };
     change(&store, &[LetterChange::Replace(0, again.clone())]).unwrap();
     assert_eq!(store.letters().unwrap(), [(0, again), (2, letter(3))]);
+}
+
+#[test]
+fn those_from_a_block_on_go_when_the_cursor_is_put_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let all: Vec<_> = (1..=5)
+        .map(|number| LetterChange::Park(letter(number)))
+        .collect();
+    let step = (SOURCE, cursor(7)).into();
+    store
+        .commit_letters(&WriteSet::default(), Some(step), &all)
+        .unwrap();
+    let Source::Chain(chain, _) = SOURCE;
+    let elsewhere = store.resync(ChainId(chain.0 + 1), BlockNumber(0)).unwrap();
+    assert_eq!((elsewhere.before, elsewhere.letters), (vec![], 0));
+
+    let resynced = store.resync(chain, BlockNumber(3)).unwrap();
+    assert_eq!(resynced.before, [(SOURCE, cursor(7))]);
+    assert_eq!(resynced.letters, 3);
+    assert_eq!(store.letter_count(), 2);
+    drop(store);
+    let store = open(&folder);
+    assert_eq!(store.letters().unwrap(), [(0, letter(1)), (1, letter(2))]);
+    assert_eq!(store.cursor(&SOURCE), Some(Cursor::Before(BlockNumber(3))));
 }
 
 #[test]

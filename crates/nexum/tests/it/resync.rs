@@ -103,6 +103,7 @@ fn with_yes_the_cursor_moves_and_the_entries_stay() {
                 "from": format!("at block 5 {hash}"),
                 "to": "before block 3",
             }],
+            "dead_letters": 0,
             "done": true,
         })
     );
@@ -134,6 +135,47 @@ fn a_running_engine_moves_the_cursor_between_two_calls() {
     });
     assert_eq!(engine.stop().code, Some(0));
     assert_eq!(folder.state("tally").number("repeats"), Some(1));
+}
+
+/// Given dead letters: those of the blocks that come again go, by a running engine and without one.
+#[test]
+fn the_dead_letters_of_what_comes_again_go() {
+    let node = Node::at(10);
+    let folder = Folder::following(&node.http(), &["poison"]);
+    let parks = "[module.restart]\nmax_consecutive_failures = 1\non_failure = \"dead-letter\"\n";
+    folder.append("poison/nexum.toml", parks);
+    let engine = folder.run();
+    let letters = || -> Vec<Value> {
+        let output = folder.nexum(&["module", "dead-letters", "poison", "list", "--json"]);
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    };
+    eventually("three are parked", || (letters().len() == 3).then_some(()));
+    let ask = |at: &str, rest: &[&str]| {
+        let args = [&["poison", "--chain", "31337", "--at", at], rest].concat();
+        resync(&folder, &args)
+    };
+    let (code, shown, said) = ask("7", &[]);
+    assert_eq!(code, Some(2), "{said}");
+    let line = "letters     1 of block 7 and later: removed\n";
+    assert!(shown.contains(line), "{shown}");
+    assert_eq!(letters().len(), 3);
+    let (code, shown, said) = ask("9", &["--yes", "--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["dead_letters"], 1);
+    let parked = eventually("block 9 is parked again", || {
+        let letters = letters();
+        (letters.len() == 3).then_some(letters)
+    });
+    assert_eq!(parked[2]["id"], 3, "it is another one");
+    assert_eq!(engine.stop().code, Some(0));
+
+    let (code, shown, said) = ask("4", &["--yes"]);
+    assert_eq!(code, Some(0), "{said}");
+    let line = "letters     2 of block 4 and later: removed\n";
+    assert!(shown.contains(line), "{shown}");
+    let left = letters();
+    assert_eq!((left.len(), &left[0]["block"]), (1, &json!(3)));
 }
 
 #[test]
