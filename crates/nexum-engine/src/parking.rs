@@ -67,6 +67,7 @@ impl Worker {
         let Some(letter) = blocking(move || store.letter(id)).await? else {
             return Ok(Happened::Delivered);
         };
+        self.about = letter.event.id();
         let report = self.call(module, &letter.event).await;
         let kind = EventKind::of(&letter.event);
         match accepted(report) {

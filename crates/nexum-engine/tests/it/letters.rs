@@ -8,6 +8,7 @@ use nexum_types::{BlockNumber, ChainId, Event};
 
 use crate::{
     evidence::log_key,
+    log,
     logs::{PINGS, fold, mine, ping, pings, settle},
     reorgs::reorg,
     world::{CHAIN, DEADLINE, Module, Running, Via, World, name, server},
@@ -154,6 +155,27 @@ async fn an_event_that_fails_too_often_is_parked_and_the_next_one_comes() {
     }
     engine.stop().await;
     handled(&world, (1..=10).filter(|number| *number != 3));
+}
+
+/// Given an event that is given once more and fails again: the log says which it was, and not which
+/// was the last one before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_names_the_event_of_a_letter() {
+    log::keep();
+    let module = Module::fixture("poison").named("poison-again");
+    let (_server, world) = world(module.restarted(PARKS)).await;
+    let engine = world.start().await;
+    engine.reaches("poison-again", 10).await;
+    let failed = engine.status("poison-again").failed;
+    let (operator, poison) = (engine.operator(), name("poison-again"));
+    let ordered = operator.order_letters(&poison, true, vec![0]).await;
+    assert_eq!(ordered.unwrap(), 1);
+    engine.failed("poison-again", failed + 1).await;
+    engine.stop().await;
+    let lines = log::lines_of("poison-again");
+    let failures = lines.iter().filter(|line| line.message == "module failed");
+    let event = failures.last().unwrap().event.clone().unwrap();
+    assert!(event.starts_with("31337-3-"), "{event}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,8 @@ pub(crate) struct Line {
     /// Which of the module's ways to log it came by; none: the engine speaks about the module.
     pub(crate) source: Option<String>,
     pub(crate) message: String,
+    /// The event that it is about.
+    pub(crate) event: Option<String>,
     /// How many lines the engine says it dropped before this.
     pub(crate) dropped: Option<u64>,
 }
@@ -75,6 +77,7 @@ impl tracing::field::Visit for Line {
         match field.name() {
             "module" => self.module = format!("{value:?}"),
             "message" => self.message = format!("{value:?}"),
+            "event" => self.event = Some(format!("{value:?}")),
             "source" => self.source = Some(format!("{value:?}")),
             _ => {}
         }
