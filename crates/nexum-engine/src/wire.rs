@@ -341,7 +341,10 @@ pub struct StateQuery {
     /// Those whose keys begin with this.
     #[serde(default)]
     pub prefix: String,
-    /// At most so many; 0 for all.
+    /// Those whose keys come after this.
+    #[serde(default)]
+    pub after: Option<String>,
+    /// At most so many; 0 for as many as fit into an answer.
     #[serde(default)]
     pub limit: u64,
 }

@@ -6,7 +6,10 @@
 //! format version as four bytes, little-endian, and the row `head` a [`Head`] in postcard. The
 //! head is one row, so that a commit touches the host's table once, whatever it moves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use nexum_types::{BlockNumber, Cursor, Delivered, Source, WriteSet};
 use redb::{
@@ -168,12 +171,17 @@ pub(crate) fn apply(
 pub(crate) fn entries(
     db: &Database,
     prefix: &str,
+    after: Option<&str>,
     limit: u64,
     most_bytes: usize,
 ) -> Result<Page, Fault> {
     let table = db.begin_read()?.open_table(STATE)?;
     let (mut entries, mut more, mut bytes) = (Vec::new(), 0, 0);
-    for row in table.range(prefix..)? {
+    let first = match after {
+        Some(after) if after >= prefix => Bound::Excluded(after),
+        _ => Bound::Included(prefix),
+    };
+    for row in table.range::<&str>((first, Bound::Unbounded))? {
         let (key, value) = row?;
         if !key.value().starts_with(prefix) {
             break;

@@ -309,13 +309,19 @@ impl ModuleStore {
         })
     }
 
-    /// The committed entries whose keys begin with `prefix`, in the order of their keys: at most
-    /// `limit`, and of their values at most `most_bytes`; and how many more there are. Reads from
-    /// the disk.
-    pub fn entries(&self, prefix: &str, limit: u64, most_bytes: usize) -> Result<Page, StoreError> {
+    /// The committed entries whose keys begin with `prefix` and come after `after`, in the order of
+    /// their keys: at most `limit`, and of their values at most `most_bytes`; and how many more
+    /// there are. Reads from the disk.
+    pub fn entries(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u64,
+        most_bytes: usize,
+    ) -> Result<Page, StoreError> {
         self.check_running()?;
         guarded(&self.0.path, || {
-            format::entries(&self.0.db, prefix, limit, most_bytes)
+            format::entries(&self.0.db, prefix, after, limit, most_bytes)
         })
     }
 

@@ -7,6 +7,7 @@ use nexum_store::Inspection;
 
 use crate::{
     cli::InspectArgs,
+    client::Client,
     exit::Failure,
     modules::{route, show},
     place,
@@ -18,18 +19,49 @@ const SHOWN_BYTES: usize = 64;
 pub(crate) async fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let (dir, client) = place::engine(&args.at).await?;
     let report = match client {
-        Some(client) => {
-            let prefix: String =
-                url::form_urlencoded::byte_serialize(args.prefix.as_bytes()).collect();
-            let query = format!("/state?prefix={prefix}&limit={}", args.limit);
-            client.get(&route(&args.module, &query)).await?
-        }
+        Some(client) => online(&client, args).await?,
         None => {
             let state = nexum_store::inspect(&dir, &args.module);
             report(args, &state.map_err(|error| place::failure(error, &dir))?)?
         }
     };
     show(&args.at, &report, || as_text(&report))
+}
+
+/// Asks the engine for as many pages as it takes. The module may change its state in between.
+async fn online(client: &Client, args: &InspectArgs) -> Result<StateReport, Failure> {
+    let mut after = None;
+    let mut report: Option<StateReport> = None;
+    loop {
+        let had = report
+            .as_ref()
+            .map_or(0, |report| report.entries.len() as u64);
+        let page: StateReport = client.get(&page_of(args, had, after.as_deref())).await?;
+        after = page.entries.last().map(|entry| entry.key.clone());
+        let report = match &mut report {
+            None => report.insert(page),
+            Some(report) => {
+                report.entries.extend(page.entries);
+                report.more = page.more;
+                report
+            }
+        };
+        let has_all = args.limit > 0 && report.entries.len() as u64 >= args.limit;
+        if report.more == 0 || has_all || after.is_none() {
+            return Ok(report.clone());
+        }
+    }
+}
+
+/// The route of the entries after those that were had.
+fn page_of(args: &InspectArgs, had: u64, after: Option<&str>) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("prefix", &args.prefix);
+    if let Some(after) = after {
+        query.append_pair("after", after);
+    }
+    query.append_pair("limit", &args.limit.saturating_sub(had).to_string());
+    route(&args.module, &format!("/state?{}", query.finish()))
 }
 
 fn report(args: &InspectArgs, state: &Inspection) -> Result<StateReport, Failure> {

@@ -26,7 +26,7 @@ use crate::{
 const MAX_BODY_BYTES: usize = 256 * 1024;
 /// How long a client may take to send it.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most entries of a state in one answer.
+/// The most entries of a state in one answer; who wants more asks for those after the last.
 const MAX_ENTRIES: u64 = 100_000;
 /// The most bytes of values in one answer.
 const MAX_ENTRY_BYTES: usize = 64 * 1024 * 1024;
@@ -319,6 +319,7 @@ fn state_query(query: &str) -> Result<wire::StateQuery, Fault> {
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match key.as_ref() {
             "prefix" => found.prefix = value.into_owned(),
+            "after" => found.after = Some(value.into_owned()),
             "limit" => {
                 found.limit = value.parse().map_err(|_| {
                     Fault::new(FaultKind::BadRequest, "`limit` is an integer from 0")
@@ -326,7 +327,7 @@ fn state_query(query: &str) -> Result<wire::StateQuery, Fault> {
             }
             other => {
                 let what = format!(
-                    "unknown key `{}`; there are `prefix` and `limit`",
+                    "unknown key `{}`; there are `prefix`, `after` and `limit`",
                     other.escape_debug()
                 );
                 return Err(Fault::new(FaultKind::BadRequest, what));
@@ -345,7 +346,8 @@ fn state_report(
         0 => MAX_ENTRIES,
         limit => limit.min(MAX_ENTRIES),
     };
-    let (found, more) = store.entries(&query.prefix, limit, MAX_ENTRY_BYTES)?;
+    let after = query.after.as_deref();
+    let (found, more) = store.entries(&query.prefix, after, limit, MAX_ENTRY_BYTES)?;
     let entries = found.into_iter().map(|(key, value)| wire::EntryReport {
         key,
         value: format!("0x{}", hex::encode(value)),

@@ -1,7 +1,9 @@
 //! `nexum state inspect`: what a module has committed, while no engine runs.
 
-use std::process::Output;
+use std::{process::Output, sync::Arc};
 
+use nexum_store::{StateDir, StoreOptions};
+use nexum_types::CallState;
 use serde_json::{Value, json};
 
 use crate::{
@@ -146,6 +148,40 @@ fn a_running_engine_shows_the_same_as_its_file() {
         stdout(&folder.nexum(&json))
     );
     assert_eq!(online_text, stdout(&folder.nexum(text)));
+}
+
+/// Given more entries than an engine tells at once, all of them are shown.
+#[test]
+fn all_entries_of_a_running_module_are_shown() {
+    const KEYS: usize = 100_500;
+    let node = Node::at(1);
+    let folder = Folder::following(&node.http(), &["counter"]);
+    let dir = StateDir::open(folder.path("state")).unwrap();
+    let name = "counter".parse().unwrap();
+    let store = dir.open_module(&name, StoreOptions::default()).unwrap();
+    let keys: Vec<_> = (0..KEYS).map(|n| format!("key/{n:06}")).collect();
+    for some in keys.chunks(50_000) {
+        let mut call = CallState::new(Arc::new(store.clone()), u64::MAX);
+        for key in some {
+            call.set(key, vec![7]).unwrap();
+        }
+        store.commit(&call.into_writes(), None).unwrap();
+    }
+    drop((store, dir));
+    let engine = folder.run();
+    engine.wait_for_line("module is running");
+    let shown = |limit: &str| -> (Vec<String>, Value) {
+        let args = ["--json", "--prefix", "key/", "--limit", limit];
+        let output = folder.nexum(&[&["state", "inspect", "counter"], &args[..]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let entries = report["entries"].as_array().unwrap().iter();
+        let keys = entries.map(|entry| entry["key"].as_str().unwrap().to_owned());
+        (keys.collect(), report["more"].clone())
+    };
+    assert_eq!(shown("0"), (keys.clone(), json!(0)));
+    assert_eq!(shown("100001"), (keys[..100_001].to_vec(), json!(499)));
+    assert_eq!(engine.stop().code, Some(0));
 }
 
 #[test]
