@@ -189,9 +189,16 @@ impl StatusBoard {
         self.detail().cursors.insert(source, cursor);
     }
 
-    /// The places in the feeds from which events come from now on.
+    /// The places in the feeds from which events come from now on, and from no others: what was
+    /// told of a source that an older version read is not told any more. One that stands still says
+    /// so again.
     pub(crate) fn reads(&self, places: BTreeMap<Source, Place>) {
-        self.detail().places = places;
+        let mut detail = self.detail();
+        detail
+            .cursors
+            .retain(|source, _| places.contains_key(source));
+        detail.places = places;
+        detail.stalled = None;
     }
 
     /// For each source the block that comes next, and is not done with.

@@ -7,14 +7,15 @@ use std::{
 };
 
 use nexum_engine::{LoadRequest, ModuleStatus, OperateError, Phase, UpgradeRequest};
-use nexum_manifest::Sha256;
+use nexum_manifest::{Sha256, Start};
+use nexum_types::{BlockNumber, ChainId, Cursor, Depth, Source};
 use sha2::{Digest as _, Sha256 as Hasher};
 use toml::Table;
 
 use crate::{
     log,
     logs::{PINGS, PONGS, mine, ping},
-    world::{Module, Running, Via, World, eventually, name, server},
+    world::{CHAIN, Module, Running, Via, World, eventually, name, server, server_of},
 };
 
 async fn upgrade(engine: &Running, module: &str) -> Result<ModuleStatus, OperateError> {
@@ -242,6 +243,51 @@ async fn an_upgrade_that_is_cut_off_has_not_been() {
         assert_eq!(world.state(module).number("version"), Some(1));
         assert_eq!(copies(&world), 1);
     }
+}
+
+/// Given a module that stands still on one of two chains: a version that does not read that chain is
+/// behind on none, whatever becomes of the chain.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_read_any_more_is_not_told_of() {
+    let server = server(5).await;
+    let gone = server_of(5, 20).await;
+    let both = [
+        (CHAIN, Start::Number(BlockNumber(1))),
+        (5, Start::Number(BlockNumber(1))),
+    ];
+    let module = Module::fixture("noop").named("leaves");
+    let world = World::over(&server, Via::Ws)
+        .chain_of(5, &[&gone.ws_url()], "reorg_window = 4")
+        .module(module.clone().subscribed(&both));
+    let engine = world.start().await;
+    let stands = |status: &ModuleStatus| {
+        let reached = |(_, cursor): (_, &Cursor)| cursor.next_number().0 > 5;
+        status.cursors.len() == 2 && status.cursors.iter().all(reached)
+    };
+    engine.until("leaves", "it has come to both", stands).await;
+    gone.chain().reorg(12).unwrap();
+    gone.chain().mine(1);
+    let stalled = |status: &ModuleStatus| status.stalled.is_some();
+    engine.until("leaves", "it stands still", stalled).await;
+
+    // As long as it reads the chain, another version stands still as well.
+    upgrade(&engine, "leaves").await.unwrap();
+    engine
+        .until("leaves", "it stands still again", stalled)
+        .await;
+    world.bundle(&module, "leaves");
+    let status = upgrade(&engine, "leaves").await.unwrap();
+    let sources: Vec<_> = status.cursors.into_keys().collect();
+    assert_eq!(sources, [Source::Chain(ChainId(CHAIN), Depth::Head)]);
+    assert_eq!(status.stalled, None);
+    gone.chain().mine(30);
+    server.chain().mine(1);
+    engine.reaches("leaves", 6).await;
+    let health = engine.engine.health();
+    let told = &health.modules[0];
+    let chains: Vec<_> = told.lag.iter().map(|lag| lag.chain_id).collect();
+    assert_eq!((chains, &told.stalled), (vec![CHAIN], &None));
+    engine.stop().await;
 }
 
 /// Given a module that is in a call of many minutes: its upgrade waits for that, and an operator
