@@ -133,7 +133,8 @@ impl Remembered {
     pub(crate) fn copy(&self, bundle: &Path, label: &str) -> Result<BundleCopy, RememberError> {
         let relative = Path::new(BUNDLES).join(label);
         let folder = self.folder().join(&relative);
-        make_dir(&self.folder().join(BUNDLES))?;
+        let bundles = self.folder().join(BUNDLES);
+        make_dir(&bundles)?;
         make_dir(&folder)?;
         let copy = BundleCopy {
             folder,
@@ -146,7 +147,10 @@ impl Remembered {
                 &read_bounded(&bundle.join(part), most)?,
             )?;
         }
+        // Its files, its name, and that of the folder that it is in.
         sync_dir(&copy.folder)?;
+        sync_dir(&bundles)?;
+        sync_dir(self.folder())?;
         Ok(copy)
     }
 
