@@ -3,7 +3,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     process,
     sync::{Arc, Mutex, PoisonError},
@@ -11,12 +11,15 @@ use std::{
 
 use nexum_types::ModuleName;
 use redb::backends::FileBackend;
+use rustix::process::geteuid;
 
 use crate::{ModuleStore, StoreError, StoreOptions};
 
 const LOCK_FILE: &str = "engine.lock";
 const MODULES_DIR: &str = "modules";
 const SUFFIX: &str = ".redb";
+/// Can write everywhere, whatever the permissions say.
+const ROOT: u32 = 0;
 
 /// The directory in which one engine keeps its state, locked against every other engine.
 #[derive(Debug)]
@@ -35,7 +38,8 @@ pub(crate) struct DirLock {
 }
 
 impl StateDir {
-    /// Takes hold of the state directory, making it where its parent exists.
+    /// Takes hold of the state directory, making it where its parent exists. Nobody else may be able
+    /// to write to it: whoever can, has the states, and the engine.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let path = path.into();
         make_dir(&path)?;
@@ -314,7 +318,7 @@ fn make_dir(path: &Path) -> Result<(), StoreError> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => Ok(()),
         Err(error) => match error.kind() {
-            io::ErrorKind::AlreadyExists if path.is_dir() => Ok(()),
+            io::ErrorKind::AlreadyExists if path.is_dir() => check_private(path),
             io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
                 Err(StoreError::NotADirectory { path: owned() })
             }
@@ -322,6 +326,25 @@ fn make_dir(path: &Path) -> Result<(), StoreError> {
             _ => Err(StoreError::io("make", path, error)),
         },
     }
+}
+
+/// Checks that nobody but this process's user, and root, can write to a folder.
+fn check_private(path: &Path) -> Result<(), StoreError> {
+    let found = fs::metadata(path).map_err(|error| StoreError::io("read", path, error))?;
+    let (owner, user) = (found.uid(), geteuid().as_raw());
+    let mode = found.mode() & 0o7777;
+    let path = || path.to_owned();
+    if owner != user && owner != ROOT {
+        return Err(StoreError::OtherOwner {
+            path: path(),
+            owner,
+            user,
+        });
+    }
+    if mode & 0o022 != 0 {
+        return Err(StoreError::OpenToOthers { path: path(), mode });
+    }
+    Ok(())
 }
 
 /// Makes the names in a folder survive a power cut, as syncing a file does not.

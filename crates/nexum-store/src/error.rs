@@ -53,6 +53,30 @@ pub enum StoreError {
         /// What is no folder.
         path: PathBuf,
     },
+    /// Others could change what the engine keeps, and operate it.
+    #[error(
+        "others than its owner can write to {0} (its mode is {mode:04o}); take that from them with `chmod go-w {0}`, or let state_dir be a folder within it, which the engine makes for itself",
+        path.display()
+    )]
+    OpenToOthers {
+        /// The folder.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// The folder is somebody else's, who could do the same.
+    #[error(
+        "{} belongs to the user {owner}, and this is the user {user}; run as its owner, or let this user own it",
+        path.display()
+    )]
+    OtherOwner {
+        /// The folder.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Whose this process is.
+        user: u32,
+    },
     /// The operating system denies access.
     #[error(
         "no permission to {action} {}; let the engine's user own the state directory and what is in it",

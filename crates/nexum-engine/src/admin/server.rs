@@ -1,8 +1,9 @@
 //! The socket and its connections.
 
 use std::{
-    fs, io,
-    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::{Arc, Weak},
     time::Duration,
@@ -18,6 +19,9 @@ use tower::ServiceExt as _;
 use super::routes;
 use crate::{connections, modules::Core, wire};
 
+/// The folder in which the socket is made. A path within it must not be longer than the socket's,
+/// since the system bounds both.
+const APART: &str = "sock.new";
 /// Connections at the same time.
 const MAX_CONNECTIONS: usize = 32;
 /// The longest head of a request, in bytes.
@@ -89,7 +93,8 @@ impl Drop for AdminServer {
 
 fn bind(path: &Path) -> io::Result<UnixListener> {
     match fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => fs::remove_file(path)?,
+        // The new one takes its place.
+        Ok(found) if found.file_type().is_socket() => {}
         Ok(_) => {
             return Err(io::Error::other(
                 "something that is no socket is in its place",
@@ -98,9 +103,18 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    // Nobody else gets in before its mode is set: the folder is the user's own, 0700.
-    let listener = UnixListener::bind(path)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    // Others may be able to look into the `state_dir`. They cannot connect before the socket has its
+    // mode, since it is made in a folder that they cannot enter.
+    let apart = path.with_file_name(APART);
+    match fs::remove_dir_all(&apart) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => DirBuilder::new().mode(0o700).create(&apart)?,
+    }
+    let made = apart.join("s");
+    let listener = UnixListener::bind(&made)?;
+    fs::set_permissions(&made, fs::Permissions::from_mode(0o600))?;
+    fs::rename(&made, path)?;
+    fs::remove_dir(&apart)?;
     Ok(listener)
 }
 

@@ -1,6 +1,16 @@
 //! The admin API on its socket: what it answers, and what it does with those who misuse it.
 
-use std::{io, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
 
 use futures::future::Either;
 use serde_json::{Value, json};
@@ -55,7 +65,7 @@ async fn an_operator_sees_the_modules_and_works_on_them() {
     engine.delivered("tally", 6).await;
     engine.reaches("poison", 6).await;
     let socket = world.state_dir().join("admin.sock");
-    let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
+    let mode = fs::metadata(&socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
     let (status, report) = ask(&socket, "GET", "/v1/engine", "").await;
@@ -143,6 +153,39 @@ async fn an_operator_sees_the_modules_and_works_on_them() {
     assert_eq!(ask(&socket, "DELETE", state, &purge("tally")).await.0, 404);
     engine.stop().await;
     assert!(!socket.exists(), "nobody listens there any more");
+}
+
+/// Given a state_dir that others can look into: at no moment can they connect.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_can_connect_while_the_socket_is_made() {
+    let server = server(1).await;
+    let world = World::over(&server, Via::Ws).module(Module::fixture("noop"));
+    let state = world.state_dir();
+    // With what an engine has left that was killed right there.
+    fs::create_dir_all(state.join("sock.new")).unwrap();
+    fs::write(state.join("sock.new/s"), "").unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o755)).unwrap();
+    let socket = state.join("admin.sock");
+    let (is_over, watched) = (Arc::new(AtomicBool::new(false)), socket.clone());
+    let over = Arc::clone(&is_over);
+    let watch = thread::spawn(move || {
+        let mut modes = BTreeSet::new();
+        while !over.load(Ordering::Relaxed) {
+            let found = fs::metadata(&watched);
+            modes.extend(found.map(|found| found.permissions().mode() & 0o777));
+        }
+        modes
+    });
+    for _ in 0..5 {
+        let engine = world.start().await;
+        engine.delivered("noop", 1).await;
+        assert_eq!(ask(&socket, "GET", "/v1/modules", "").await.0, 200);
+        assert!(!state.join("sock.new").exists());
+        engine.stop().await;
+        world.forget("noop");
+    }
+    is_over.store(true, Ordering::Relaxed);
+    assert_eq!(watch.join().unwrap(), [0o600].into());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process,
 };
@@ -48,6 +48,38 @@ fn only_the_owner_may_read_what_it_makes() {
     assert_eq!(mode(&state.join("modules")), 0o700);
     assert_eq!(mode(&state.join("engine.lock")), 0o600);
     assert_eq!(mode(&module_file(&state, "watch")), 0o600);
+}
+
+#[test]
+fn a_folder_that_others_can_write_to_is_not_used() {
+    let parent = tempfile::tempdir().unwrap();
+    let state = with_a_module(parent.path());
+    let set = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for path in [state.clone(), state.join("modules")] {
+        for mode in [0o770, 0o702, 0o1777] {
+            set(&path, mode);
+            let error = open_watch(&state).unwrap_err();
+            assert!(
+                matches!(&error, StoreError::OpenToOthers { mode: found, .. } if *found == mode)
+            );
+            let remedy = format!("`chmod go-w {}`", path.display());
+            assert!(error.to_string().contains(&remedy), "{error}");
+            assert!(StateDir::open_existing(&state).is_err());
+        }
+        // They may look.
+        set(&path, 0o755);
+        open_watch(&state).unwrap();
+    }
+    // Only root can give a folder away.
+    if rustix::process::geteuid().is_root() {
+        chown(&state, Some(12_345), None).unwrap();
+        match open_watch(&state) {
+            Err(StoreError::OtherOwner { owner: 12_345, .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

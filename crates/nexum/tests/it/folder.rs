@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -55,7 +56,10 @@ impl Folder {
 
     pub(crate) fn write(&self, name: &str, text: impl AsRef<[u8]>) {
         let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        // Whatever this user's umask: a state_dir that a group can write to is refused.
+        let mut folders = fs::DirBuilder::new();
+        folders.recursive(true).mode(0o755);
+        folders.create(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 

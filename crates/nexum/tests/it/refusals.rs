@@ -1,6 +1,6 @@
 //! Bad input gets one clear answer before anything runs: file, line, remedy, exit code.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use crate::{
     folder::{Folder, component, manifest, stderr, stdout},
@@ -367,6 +367,18 @@ fn a_state_directory_that_cannot_be_made() {
 
     folder.write("no/such", "a file");
     unusable(&folder, &["is not a folder", "correct state_dir"]);
+}
+
+#[test]
+fn a_state_directory_that_others_can_write_to() {
+    let folder = good();
+    let state = folder.path("state");
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o770)).unwrap();
+    unusable(
+        &folder,
+        &["others than its owner can write", "chmod go-w state"],
+    );
 }
 
 #[test]
