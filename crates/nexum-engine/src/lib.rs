@@ -21,6 +21,7 @@ mod modules;
 mod observe;
 mod operate;
 mod parking;
+mod patience;
 mod remembered;
 mod route;
 mod runtime;

@@ -11,7 +11,6 @@ mod health;
 mod look;
 mod metrics;
 mod page;
-mod patience;
 mod probes;
 mod roster;
 mod server;

@@ -125,7 +125,13 @@ impl Remembered {
 
     /// The names of those that are to run.
     pub fn names(&self) -> Result<Vec<ModuleName>, RememberError> {
-        let entries = self.entries()?;
+        Self::names_in(self.folder())
+    }
+
+    /// The same for a `state_dir` that an engine may hold: what was loaded is only ever replaced
+    /// whole.
+    pub fn names_in(state_dir: &Path) -> Result<Vec<ModuleName>, RememberError> {
+        let entries = entries(&state_dir.join(FILE))?;
         Ok(entries.iter().filter_map(name_of).collect())
     }
 
@@ -234,24 +240,7 @@ impl Remembered {
     }
 
     fn entries(&self) -> Result<Vec<Table>, RememberError> {
-        let path = self.file();
-        let Some(text) = read_text(&path)? else {
-            return Ok(Vec::new());
-        };
-        let damaged = |detail: String| RememberError::Damaged {
-            path: path.clone(),
-            detail,
-        };
-        let table: Table = text.parse().map_err(|error| damaged(format!("{error}")))?;
-        match table.get("modules") {
-            None => Ok(Vec::new()),
-            Some(Value::Array(entries)) => entries
-                .iter()
-                .map(|entry| entry.as_table().cloned())
-                .collect::<Option<_>>()
-                .ok_or_else(|| damaged("an entry is no table".into())),
-            Some(_) => Err(damaged("`modules` is no list".into())),
-        }
+        entries(&self.file())
     }
 
     fn write(&self, entries: Vec<Table>) -> Result<(), RememberError> {
@@ -318,6 +307,27 @@ fn path_of(entry: &Table) -> Option<PathBuf> {
 fn remove(folder: &Path) {
     if let Err(error) = fs::remove_dir_all(folder) {
         tracing::warn!(folder = %folder.display(), %error, "a bundle that is not used any more was left behind");
+    }
+}
+
+/// The entries in the file; none where there is no file.
+fn entries(path: &Path) -> Result<Vec<Table>, RememberError> {
+    let Some(text) = read_text(path)? else {
+        return Ok(Vec::new());
+    };
+    let damaged = |detail: String| RememberError::Damaged {
+        path: path.to_owned(),
+        detail,
+    };
+    let table: Table = text.parse().map_err(|error| damaged(format!("{error}")))?;
+    match table.get("modules") {
+        None => Ok(Vec::new()),
+        Some(Value::Array(entries)) => entries
+            .iter()
+            .map(|entry| entry.as_table().cloned())
+            .collect::<Option<_>>()
+            .ok_or_else(|| damaged("an entry is no table".into())),
+        Some(_) => Err(damaged("`modules` is no list".into())),
     }
 }
 

@@ -88,7 +88,7 @@ fn report(setup: &Setup) -> Report<'_> {
 /// so, and nothing is told here.
 fn warnings(setup: &Setup) -> Vec<Problem> {
     let state_dir = &setup.engine.config().state_dir;
-    let Ok(loaded) = Remembered::of(state_dir).names() else {
+    let Ok(loaded) = Remembered::names_in(state_dir) else {
         return Vec::new();
     };
     let configured = setup.bundles.iter().map(|bundle| bundle.name().clone());

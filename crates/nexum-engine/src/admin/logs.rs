@@ -46,15 +46,20 @@ pub(super) async fn follow(
     let (last, news) = log.follow(module.as_deref(), lines.unwrap_or(LINES));
     let last = stream::iter(last.into_iter().map(|line| text(&line)));
     let body = if follow {
-        let news = stream::unfold((news, module), async |(mut news, module)| {
+        let place = Arc::clone(&served.followers).try_acquire_owned();
+        let place = place.map_err(|_| {
+            let what = "as many follow the log as can at a time; ask for its last lines, or again once one of them has gone";
+            Fault::new(FaultKind::Conflict, what)
+        })?;
+        let news = stream::unfold((news, module, place), async |(mut news, module, place)| {
             loop {
                 match news.recv().await {
                     Ok(line) if is_of(&line, module.as_deref()) => {
-                        return Some((text(&line), (news, module)));
+                        return Some((text(&line), (news, module, place)));
                     }
                     Ok(_) => {}
                     Err(RecvError::Lagged(missed)) => {
-                        return Some((text(&behind(missed)), (news, module)));
+                        return Some((text(&behind(missed)), (news, module, place)));
                     }
                     Err(RecvError::Closed) => return None,
                 }

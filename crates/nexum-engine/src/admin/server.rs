@@ -12,12 +12,15 @@ use std::{
 use axum::Router;
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::Semaphore,
+};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::routes;
-use crate::{connections, modules::Core, wire};
+use crate::{connections, modules::Core, patience::Patient, wire};
 
 /// The folder in which the socket is made. A path within it must not be longer than the socket's,
 /// since the system bounds both.
@@ -28,6 +31,12 @@ const MAX_CONNECTIONS: usize = 32;
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// How long a client may take to send the head of a request, and how long a connection may idle.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may leave what is written to it unread.
+const WRITE_PATIENCE: Duration = Duration::from_secs(10);
+/// Who follows the log holds a connection for as long as that is quiet: so many may, and leave
+/// places for others.
+const MAX_FOLLOWERS: usize = 16;
 
 /// Why the admin API is not served.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +80,7 @@ impl AdminSocket {
         let router = routes::router(Served {
             core: Arc::downgrade(core),
             stop: stop.clone(),
+            followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
         });
         tokio::spawn(stop.clone().run_until_cancelled_owned(connections::take(
             listener,
@@ -120,11 +130,12 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
 
 async fn answer(stream: UnixStream, router: Router) {
     let service = service_fn(move |request: Request<Incoming>| router.clone().oneshot(request));
+    let stream = TokioIo::new(Patient::new(stream, WRITE_PATIENCE));
     let ended = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(stream, service)
         .await;
     if let Err(error) = ended {
         tracing::debug!(%error, "an admin connection ended early");
@@ -137,4 +148,6 @@ pub(super) struct Served {
     pub(super) core: Weak<Core>,
     /// Cancelled when it ends.
     pub(super) stop: CancellationToken,
+    /// The places of those who follow the log.
+    pub(super) followers: Arc<Semaphore>,
 }

@@ -25,8 +25,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::{guard, metrics, page::Page, patience::Patient, probes, roster::Roster};
-use crate::{connections, logbook::LogBook};
+use super::{guard, metrics, page::Page, probes, roster::Roster};
+use crate::{connections, logbook::LogBook, patience::Patient};
 
 /// Connections of one server at the same time.
 const MAX_CONNECTIONS: usize = 64;

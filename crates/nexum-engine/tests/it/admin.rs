@@ -10,9 +10,13 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use futures::future::Either;
+use nexum_engine::LogLine;
+use nexum_store::{StateDir, StoreOptions};
+use nexum_types::CallState;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -372,6 +376,107 @@ async fn clients_that_stall_hold_nobody_up() {
         let text = String::from_utf8(answer).unwrap();
         assert!(text.is_empty() || text.contains("408"), "{text}");
     }
+    engine.stop().await;
+}
+
+/// Sends a request, of which it reads nothing.
+async fn send(socket: &Path, path: &str) -> UnixStream {
+    let mut stream = UnixStream::connect(socket).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: nexum\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Waits until an operator gets a connection and an answer.
+async fn gets_in(socket: &Path) {
+    let gets = tokio::time::timeout(DEADLINE, async {
+        loop {
+            let mut stream = send(socket, "/v1/modules").await;
+            let mut answer = Vec::new();
+            // Without a place it is closed at once.
+            let _ = stream.read_to_end(&mut answer).await;
+            if answer.starts_with(b"HTTP/1.1 200") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    gets.await.unwrap();
+}
+
+/// Given as many clients as there are places, of which none reads what it has asked for: the
+/// operator gets in.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_do_not_read_hold_nobody_up() {
+    let server = server(1).await;
+    let world = World::over(&server, Via::Ws).module(Module::fixture("tally"));
+    // More than a socket holds, of the state and of the log.
+    let dir = StateDir::open(world.state_dir()).unwrap();
+    let name = "tally".parse().unwrap();
+    let store = dir.open_module(&name, StoreOptions::default()).unwrap();
+    let mut call = CallState::new(Arc::new(store.clone()), u64::MAX);
+    for n in 0..64 {
+        call.set(&format!("filler/{n}"), vec![7; 64 * 1024])
+            .unwrap();
+    }
+    store.commit(&call.into_writes(), None).unwrap();
+    drop((store, dir));
+    let long = LogLine {
+        message: "x".repeat(8 * 1024),
+        ..LogLine::default()
+    };
+    let engine = world.start().await;
+    engine.delivered("tally", 1).await;
+    let socket = world.state_dir().join("admin.sock");
+    for _ in 0..300 {
+        world.log().write(long.clone());
+    }
+    let mut idle = Vec::new();
+    for n in 0..32 {
+        let path = match n % 2 {
+            0 => "/v1/logs?follow=true&lines=300",
+            _ => "/v1/modules/tally/backup",
+        };
+        idle.push(send(&socket, path).await);
+    }
+    gets_in(&socket).await;
+    // They lose their connections.
+    for mut stream in idle {
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut answer)).await;
+        let _ = read.unwrap();
+    }
+    engine.stop().await;
+}
+
+/// Given more clients that follow a quiet log than there are places, of which nobody knows whether
+/// they read: the operator gets in.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_follows_a_quiet_log_leaves_places_for_others() {
+    let server = server(1).await;
+    let world = World::over(&server, Via::Ws).module(Module::fixture("tally"));
+    let engine = world.start().await;
+    let socket = world.state_dir().join("admin.sock");
+    let mut followers = Vec::new();
+    for _ in 0..16 {
+        let mut stream = send(&socket, "/v1/logs?follow=true&lines=0").await;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.1 200");
+        followers.push(stream);
+    }
+    let follow = "/v1/logs?follow=true";
+    let (status, refused) = ask(&socket, "GET", follow, "").await;
+    assert_eq!((status, &refused["code"]), (409, &json!("conflict")));
+    for _ in 0..16 {
+        followers.push(send(&socket, follow).await);
+    }
+    gets_in(&socket).await;
+    // Those who were there first go on.
+    world.log().write(LogLine::default());
+    let mut rest = [0; 64];
+    let read = tokio::time::timeout(DEADLINE, followers[0].read(&mut rest));
+    assert!(read.await.unwrap().unwrap() > 0);
     engine.stop().await;
 }
 

@@ -276,6 +276,7 @@ pub(crate) struct World {
     backoff: Backoff,
     log: Arc<LogBook>,
     answer_within: Duration,
+    log: Arc<LogBook>,
 }
 
 impl World {
@@ -297,6 +298,7 @@ impl World {
             backoff: Backoff::default(),
             log: Arc::default(),
             answer_within: DEADLINE,
+            log: Arc::default(),
             chains: String::new(),
             policy: String::new(),
             entries: Vec::new(),
@@ -350,6 +352,11 @@ impl World {
             longest: Duration::from_millis(8),
         };
         Self { backoff, ..self }
+    }
+
+    /// Where engines of this world let operators read the log.
+    pub(crate) fn log(&self) -> &LogBook {
+        &self.log
     }
 
     /// How long an operation waits for a module that does not come to it.
@@ -447,7 +454,7 @@ impl World {
             backoff: self.backoff,
             log: Arc::clone(&self.log),
             answer_within: self.answer_within,
-            ..Options::default()
+            log: Arc::clone(&self.log),
         };
         let engine = Engine::start_with(&host, setup, options).await;
         engine.map(|engine| Running { engine })

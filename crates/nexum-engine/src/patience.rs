@@ -14,7 +14,7 @@ use tokio::{
 
 /// Fails with [`io::ErrorKind::TimedOut`] where what is written finds no room for that long. How
 /// long a client may take to write is for the HTTP server to say.
-pub(super) struct Patient<S> {
+pub(crate) struct Patient<S> {
     stream: S,
     patience: Duration,
     /// Runs while a write waits.
@@ -22,7 +22,7 @@ pub(super) struct Patient<S> {
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, patience: Duration) -> Self {
+    pub(crate) fn new(stream: S, patience: Duration) -> Self {
         Self {
             stream,
             patience,
