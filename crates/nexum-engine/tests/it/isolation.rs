@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nexum_testkit::RpcServer;
+use nexum_testkit::{Fault, Injection, RpcServer};
 
 use crate::{
     http::get,
@@ -184,6 +184,37 @@ async fn a_deadline_covers_what_a_guest_waits_for() {
     assert_eq!(late, "the call took longer than 200ms (max_event_duration)");
     engine.stop().await;
     assert_eq!(world.state("slow").number("count"), None);
+}
+
+/// Given a node that takes a question and never answers it: the guest that asked is cut off at its
+/// deadline with the question in flight, again and again, and neither its neighbour nor the chain
+/// that they share is the worse for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_covers_a_question_that_is_not_answered() {
+    let server = server(1).await;
+    let asks = Module::fixture("batch")
+        .config("addresses = [\"0x00000000000000000000000000000000000000a1\"]")
+        .limited("max_event_duration = \"200ms\"");
+    let silent = Injection::new(Fault::Silent).on("eth_getBalance");
+    server.wire().inject(silent);
+    let world = World::over(&server, Via::Http)
+        .impatient()
+        .module(asks)
+        .module(Module::fixture("counter"));
+    let engine = world.start().await;
+    let late = engine.failed("batch", 3).await;
+    assert_eq!(late, "the call took longer than 200ms (max_event_duration)");
+    assert!(server.request_log().count("eth_getBalance") > 0);
+    server.chain().mine(3);
+    engine.delivered("counter", 4).await;
+
+    server.wire().heal();
+    engine.delivered("batch", 4).await;
+    engine.stop().await;
+    let results = world.state("batch").keys("result/");
+    assert_eq!(results.len(), 2, "{results:?}");
+    let state = world.state("counter");
+    state.assert_counted(server.chain(), 1..=4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
