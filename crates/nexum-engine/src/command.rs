@@ -172,9 +172,12 @@ impl Worker {
     ) -> Result<Resynced, Failure> {
         held.set_aside();
         let store = self.store(held).await?;
-        let writing = store.clone();
-        let done = blocking(move || writing.resync(chain, at)).await?;
-        self.status.has_letters(store.letter_count());
+        let resync = blocking(move || {
+            let done = store.resync(chain, at)?;
+            Ok((done, Letters::of(&store)))
+        });
+        let (done, letters) = resync.await?;
+        self.status.has_letters(letters);
         self.failing = Failing::default();
         self.status.goes_on();
         tracing::warn!(module = %self.name, %chain, at = %at, letters = done.letters, "the module goes on with the chain from this block, as asked");
