@@ -19,6 +19,7 @@ use crate::{Result, bindings::nexum::host::types as raw, module::Config};
 
 pub use conditions::{CanBeEmpty, FromText, RangeOf};
 pub use errors::{ConfigErrors, ConfigProblem};
+pub use nearest::Name;
 pub use reader::{Found, Reader};
 pub use schema::{FieldSpec, Fit, Given, Kinds, Schema, Shape, Text, complaint};
 pub use types::{FromScalar, Refusal};

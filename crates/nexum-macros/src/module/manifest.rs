@@ -52,7 +52,11 @@ pub(super) fn load(of: &Crate, options: &Options, errors: &mut Errors) -> Option
         .as_ref()
         .map_or_else(Span::call_site, syn::LitStr::span);
     let path = of.folder.join(written);
-    let shown = path.strip_prefix(&of.shown_from).unwrap_or(&path);
+    let shown = match path.strip_prefix(&of.shown_from) {
+        Ok(shown) if !shown.as_os_str().is_empty() => shown,
+        Ok(_) => Path::new(written),
+        Err(_) => &path,
+    };
     if !path.exists() {
         errors.at(at, missing(shown));
         return None;

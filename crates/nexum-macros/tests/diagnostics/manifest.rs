@@ -26,4 +26,12 @@ impl Wrong {
     fn on_block() {}
 }
 
+struct AFolder;
+
+#[nexum::module(manifest = ".")]
+impl AFolder {
+    #[on_block]
+    fn on_block() {}
+}
+
 fn main() {}

@@ -7,8 +7,8 @@ use std::{
 };
 
 use nexum_manifest::{
-    BlockSubscription, Capabilities, Capability, Durability, ModuleManifest, OnFailure, OnLag,
-    Resources, Restart, Sha256, Start, Subscription,
+    BlockSubscription, Capabilities, Capability, Durability, ModuleFile, ModuleManifest, OnFailure,
+    OnLag, Place, Resources, Restart, Sha256, Start, Subscription,
 };
 use nexum_types::{BlockNumber, ChainId, Config, ConfigScalar, ConfigValue, Depth};
 
@@ -581,4 +581,47 @@ fn an_excerpt_labels_each_place_of_a_problem() {
     ] {
         assert!(shown.contains(line), "{line} is not in\n{shown}");
     }
+}
+
+#[test]
+fn subscriptions_and_configuration_have_their_places() {
+    let text = r#"[module]
+name = "x"
+version = "0.1.0"
+
+[chains]
+required = [1]
+
+[capabilities]
+required = []
+
+[[subscription]]
+kind = "block"
+chain_id = 1
+
+[[subscription]]
+kind = "log"
+chain_id = 1
+topics = ["*", "0x0000000000000000000000000000000000000000000000000000000000000001"]
+
+[config]
+threshold = 5
+limits = { daily = 7 }
+"#;
+    let file = ModuleFile::parse("nexum.toml".as_ref(), text.to_owned()).unwrap();
+    let places = file.places();
+    let subscriptions: Vec<_> = places.subscriptions.iter().map(Place::to_string).collect();
+    assert_eq!(subscriptions, ["nexum.toml:11:1", "nexum.toml:15:1"]);
+    let config: Vec<_> = places
+        .config
+        .iter()
+        .map(|(key, place)| format!("{key} {place}"))
+        .collect();
+    assert_eq!(
+        config,
+        [
+            "limits.daily nexum.toml:22:20",
+            "threshold nexum.toml:21:13"
+        ]
+    );
 }
