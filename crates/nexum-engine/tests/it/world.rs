@@ -276,7 +276,6 @@ pub(crate) struct World {
     backoff: Backoff,
     log: Arc<LogBook>,
     answer_within: Duration,
-    log: Arc<LogBook>,
 }
 
 impl World {
@@ -298,7 +297,6 @@ impl World {
             backoff: Backoff::default(),
             log: Arc::default(),
             answer_within: DEADLINE,
-            log: Arc::default(),
             chains: String::new(),
             policy: String::new(),
             entries: Vec::new(),
@@ -399,11 +397,6 @@ impl World {
         self
     }
 
-    /// The log that the engines of this world are given, which the test writes.
-    pub(crate) fn log(&self) -> &LogBook {
-        &self.log
-    }
-
     /// The component of a module that is in this world, to be tampered with.
     pub(crate) fn component(&self, module: &str) -> PathBuf {
         self.folder.path().join(module).join("module.wasm")
@@ -454,7 +447,6 @@ impl World {
             backoff: self.backoff,
             log: Arc::clone(&self.log),
             answer_within: self.answer_within,
-            log: Arc::clone(&self.log),
         };
         let engine = Engine::start_with(&host, setup, options).await;
         engine.map(|engine| Running { engine })
