@@ -173,8 +173,8 @@ async fn the_log_names_the_event_of_a_letter() {
     engine.failed("poison-again", failed + 1).await;
     engine.stop().await;
     let lines = log::lines_of("poison-again");
-    let failures = lines.iter().filter(|line| line.message == "module failed");
-    let event = failures.last().unwrap().event.clone().unwrap();
+    let mut failures = lines.iter().filter(|line| line.message == "module failed");
+    let event = failures.next_back().unwrap().event.clone().unwrap();
     assert!(event.starts_with("31337-3-"), "{event}");
 }
 
