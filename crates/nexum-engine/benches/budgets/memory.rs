@@ -60,10 +60,12 @@ pub(crate) fn of_a_further_module() -> Memory {
         place.distinct_modules("noop", count);
         place
     });
-    for place in same.iter().chain(&own) {
+    let components = [1, 1, FEW, MANY];
+    for (place, components) in same.iter().chain(&own).zip(components) {
         let runtime = rig::runtime(None);
         let engine = place.start(&runtime);
         wait_until("each has had the block", || has_delivered(&engine));
+        place.wait_for_code(components);
         runtime.block_on(engine.stop());
     }
 

@@ -88,6 +88,18 @@ impl Place {
             .unwrap()
     }
 
+    /// Waits until the code of so many components is kept: an engine that stops before keeps no
+    /// more of it.
+    pub(crate) fn wait_for_code(&self, components: usize) {
+        let folder = self.dir.path().join("state").join("code");
+        wait_until("the code is kept", || {
+            let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+            // What is still being written has another ending.
+            let kept = entries.filter(|entry| entry.path().extension().is_some_and(|it| it == "code"));
+            kept.count() == components
+        });
+    }
+
     /// Writes the operator's file, and answers where it is.
     pub(crate) fn engine_file(&self) -> PathBuf {
         let path = self.dir.path().join("nexum-engine.toml");
