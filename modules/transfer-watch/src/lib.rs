@@ -44,13 +44,13 @@ impl TransferWatch {
     }
 
     #[on_log(Transfer)]
-    fn on_transfer(&self, transfer: Transfer, log: &Log) -> Result<()> {
-        let Transfer { from, to, value } = transfer;
+    fn on_transfer(&self, transfer: &Transfer, log: &Log) -> Result<()> {
+        let &Transfer { from, to, value } = transfer;
         change(from, |totals| {
-            totals.sent = moved(totals.sent, value, log.removed)
+            totals.sent = moved(totals.sent, value, log.removed);
         })?;
         change(to, |totals| {
-            totals.received = moved(totals.received, value, log.removed)
+            totals.received = moved(totals.received, value, log.removed);
         })?;
         if value >= self.settings.log_from {
             let what = if log.removed { "taken back: " } else { "" };
