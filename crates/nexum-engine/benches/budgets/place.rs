@@ -95,7 +95,8 @@ impl Place {
         wait_until("the code is kept", || {
             let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
             // What is still being written has another ending.
-            let kept = entries.filter(|entry| entry.path().extension().is_some_and(|it| it == "code"));
+            let kept =
+                entries.filter(|entry| entry.path().extension().is_some_and(|it| it == "code"));
             kept.count() == components
         });
     }
