@@ -232,8 +232,9 @@ impl StatusBoard {
     }
 
     pub(crate) fn failed(&self, kind: FailureKind, error: String) {
-        self.meters.failure(kind);
+        // Whoever has seen the count sees the error.
         self.detail().last_error = Some(error);
+        self.meters.failure(kind);
     }
 
     pub(crate) fn has_letters(&self, letters: Letters) {
@@ -267,8 +268,9 @@ impl StatusBoard {
     }
 
     pub(crate) fn read(&self) -> ModuleStatus {
-        let detail = self.detail().clone();
+        // In the other order than they are written in.
         let meters = self.meters.read();
+        let detail = self.detail().clone();
         ModuleStatus {
             name: self.name.clone(),
             phase: detail.phase,

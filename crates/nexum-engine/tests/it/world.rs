@@ -452,8 +452,20 @@ impl World {
         engine.map(|engine| Running { engine })
     }
 
+    /// Starts the engine, once nobody has the folder any more: a program that another test has just
+    /// begun to start holds the locks of this process as well, until it runs.
     pub(crate) async fn start(&self) -> Running {
-        self.try_start().await.unwrap()
+        let started = tokio::time::timeout(DEADLINE, async {
+            loop {
+                match self.try_start().await {
+                    Err(StartError::Store(
+                        StoreError::Locked { .. } | StoreError::BeingInspected { .. },
+                    )) => tokio::time::sleep(Duration::from_millis(2)).await,
+                    started => return started.unwrap(),
+                }
+            }
+        });
+        started.await.unwrap()
     }
 
     /// What `module` has left on the disk. The engine has stopped.
