@@ -34,6 +34,8 @@ pub(crate) struct Version {
 pub(crate) enum Command {
     /// A fresh instance.
     Restart(oneshot::Sender<()>),
+    /// The next attempt of a module that has failed, now. What has failed still counts.
+    Hurry(oneshot::Sender<()>),
     /// Another version in its place, on the same state.
     Upgrade(Box<Upgrade>),
     /// Something becomes of dead letters; answers how many it did become of.
@@ -84,7 +86,7 @@ impl Command {
     pub(crate) fn withdrawal(&self) -> Option<Arc<Withdrawal>> {
         match self {
             Self::Upgrade(upgrade) => Some(Arc::clone(&upgrade.withdrawal)),
-            Self::Restart(_) | Self::Letters(..) | Self::Resync { .. } => None,
+            Self::Restart(_) | Self::Hurry(_) | Self::Letters(..) | Self::Resync { .. } => None,
         }
     }
 }
@@ -104,6 +106,10 @@ impl Worker {
                 self.failing = Failing::default();
                 let _ = done.send(());
                 Some(Happened::RestartAsked)
+            }
+            Command::Hurry(done) => {
+                let _ = done.send(());
+                Some(Happened::Waited)
             }
             Command::Upgrade(upgrade) => self.upgrade(*upgrade, held).await,
             Command::Letters(order, done) => {

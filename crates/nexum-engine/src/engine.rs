@@ -26,6 +26,7 @@ use crate::{
     operate::Operator,
     remembered::{RememberError, Remembered},
     status::ModuleStatus,
+    watch::Observer,
 };
 
 /// States opened at the same time at the start; each waits for the disk most of its time.
@@ -53,6 +54,8 @@ pub struct Options {
     pub answer_within: Duration,
     /// The program's log, where operators may follow it.
     pub log: Arc<LogBook>,
+    /// Who watches every call of every module: a tool of an author's, which pays for it in time.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Default for Options {
@@ -61,6 +64,7 @@ impl Default for Options {
             backoff: Backoff::default(),
             answer_within: Duration::from_secs(60),
             log: Arc::default(),
+            observer: None,
         }
     }
 }
@@ -134,6 +138,7 @@ impl Engine {
             backoff,
             answer_within,
             log,
+            observer,
         } = options;
         let Setup {
             engine: file,
@@ -192,6 +197,7 @@ impl Engine {
             state_dir,
             backoff,
             answer_within,
+            observer,
             modules: Modules::default(),
             runtime: tokio::runtime::Handle::current(),
             log,

@@ -27,6 +27,7 @@ mod route;
 mod runtime;
 mod status;
 mod upgrading;
+mod watch;
 pub mod wire;
 mod withdrawal;
 mod worker;
@@ -49,4 +50,5 @@ pub use observe::{
 pub use operate::{LoadRequest, OperateError, Operator, Unloaded, UpgradeRequest};
 pub use remembered::{RememberError, Remembered};
 pub use runtime::runtime;
-pub use status::ModuleStatus;
+pub use status::{ModuleStatus, Rest};
+pub use watch::{CallFailure, Called, Observer, StateChange};

@@ -31,6 +31,7 @@ use crate::{
     remembered::Remembered,
     route::Route,
     status::{ModuleStatus, StatusBoard},
+    watch::Observer,
     wire::{ChainReport, EngineReport, ModuleReport},
     withdrawal::Withdrawal,
     worker::Worker,
@@ -54,6 +55,7 @@ pub(crate) struct Core {
     pub(crate) backoff: Backoff,
     /// How long an operation waits for an answer that comes between two calls of a module.
     pub(crate) answer_within: Duration,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) modules: Modules,
     /// Where the workers run.
     pub(crate) runtime: runtime::Handle,
@@ -230,6 +232,8 @@ impl Core {
             turn: 0,
             restart,
             backoff: self.backoff,
+            observer: self.observer.clone(),
+            watch: None,
             failing: Failing::default(),
             has_delivered: false,
             available_since: None,
@@ -286,6 +290,9 @@ impl Core {
         manifest: &ModuleManifest,
         loaded: Loaded,
     ) -> Result<Version, ChainError> {
+        if self.observer.is_some() {
+            loaded.trace_calls();
+        }
         let settings = &self.file.config().chains;
         let inlets = Route::of(manifest).into_iter().map(|route| {
             let chain = route.chain();

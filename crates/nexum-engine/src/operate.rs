@@ -177,6 +177,14 @@ impl Operator {
             .await
     }
 
+    /// Ends the wait of a module that has failed, and makes its next attempt now. What has failed
+    /// still counts; a module that does not wait goes on as it was.
+    pub async fn hurry(&self, name: &ModuleName) -> Result<(), OperateError> {
+        let (core, name) = (Arc::clone(&self.0), name.clone());
+        self.to_the_end(async move { core.ask(&name, Command::Hurry).await })
+            .await
+    }
+
     /// Puts a new version in the place of a module's running one, on the same state.
     pub async fn upgrade(
         &self,

@@ -68,11 +68,18 @@ impl Worker {
             return Ok(Happened::Delivered);
         };
         self.about = letter.event.id();
+        self.watch_call(&module.store, Some(&letter.event));
         let report = self.call(module, &letter.event).await;
         let kind = EventKind::of(&letter.event);
-        match accepted(report) {
+        let accepted = accepted(report);
+        if accepted.is_err() {
+            self.watched(&module.store, &accepted);
+        }
+        match accepted {
             Ok(handled) => {
-                self.settle(module, id, letter, handled).await?;
+                let settled = self.settle(module, id, letter, handled).await;
+                self.watched(&module.store, &settled);
+                settled?;
                 self.status.meters.event(kind, EventOutcome::Handled);
                 tracing::info!(module = %self.name, letter = id, "a dead letter was given once more and handled");
                 Ok(Happened::Delivered)

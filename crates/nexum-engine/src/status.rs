@@ -13,7 +13,7 @@ use nexum_chain::Place;
 use nexum_host::{Loaded, Usage};
 use nexum_manifest::Resources;
 use nexum_store::{DeadLetter, ModuleStore};
-use nexum_types::{BlockNumber, Counter, Cursor, Event, ModuleName, Source};
+use nexum_types::{BlockNumber, BlockRef, Counter, Cursor, Event, ModuleName, Source};
 
 use crate::{
     failure::FailureKind,
@@ -37,6 +37,9 @@ pub struct ModuleStatus {
     pub delivered: u64,
     /// How far it has come in each source it has anything of.
     pub cursors: BTreeMap<Source, Cursor>,
+    /// Where it waits for more, in each source that it has come to the end of: what there was up to
+    /// that head, it is done with.
+    pub rests: BTreeMap<Source, Rest>,
     /// Blocks passed over since the engine started, where the manifest says `on_lag = "skip"`.
     pub skipped: u64,
     /// Why a source of events stands still, if one does.
@@ -51,6 +54,15 @@ pub struct ModuleStatus {
     pub letters: usize,
     /// The last failure, if there was one.
     pub last_error: Option<String>,
+}
+
+/// The end of a source, as a module has come to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rest {
+    /// The head of the chain then.
+    pub head: BlockRef,
+    /// The block that comes next, at the depth of the source.
+    pub next: BlockNumber,
 }
 
 /// Written by the module's worker, read by anyone.
@@ -276,6 +288,17 @@ impl StatusBoard {
             phase: detail.phase,
             delivered: meters.events_that(EventOutcome::Handled),
             cursors: detail.cursors,
+            rests: detail
+                .places
+                .iter()
+                .filter_map(|(source, place)| {
+                    let rest = Rest {
+                        head: place.rests_at()?,
+                        next: place.next()?,
+                    };
+                    Some((*source, rest))
+                })
+                .collect(),
             skipped: self.skipped.get(),
             stalled: detail.stalled,
             failed: meters.failures.iter().map(|(_, count)| count).sum(),

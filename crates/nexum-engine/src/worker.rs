@@ -23,6 +23,7 @@ use crate::{
     lifecycle::{Backoff, Happened, Lifecycle, Phase},
     modules::Open,
     status::{Letters, StatusBoard},
+    watch::{Observer, Watch},
     withdrawal::Withdrawal,
 };
 
@@ -48,6 +49,9 @@ pub(crate) struct Worker {
     pub(crate) turn: usize,
     pub(crate) restart: Restart,
     pub(crate) backoff: Backoff,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    /// The call that is being watched.
+    pub(crate) watch: Option<Watch>,
     pub(crate) failing: Failing,
     /// Whether an event has been handled since this was last asked.
     pub(crate) has_delivered: bool,
@@ -228,15 +232,23 @@ impl Worker {
     async fn initialise(&mut self, held: &mut Held) -> Result<Running, Failure> {
         self.about = None;
         let store = self.store(held).await?;
-        let (loaded, config) = (self.loaded.clone(), self.config.clone());
-        let (instance, accepted) = self.begin(&store, &loaded, &config, self.quota).await?;
-        if accepted.needs_commit() {
-            self.commit(&store, accepted, None, false).await?;
-        }
+        self.watch_call(&store, None);
+        let begun = self.begin_and_commit(&store).await;
+        self.watched(&store, &begun);
+        let instance = begun?;
         let running = self.take_place(store, instance).await?;
         held.idle_store = None;
         tracing::info!(module = %self.name, "module is running");
         Ok(running)
+    }
+
+    async fn begin_and_commit(&mut self, store: &ModuleStore) -> Result<Instance, Failure> {
+        let (loaded, config) = (self.loaded.clone(), self.config.clone());
+        let (instance, accepted) = self.begin(store, &loaded, &config, self.quota).await?;
+        if accepted.needs_commit() {
+            self.commit(store, accepted, None, false).await?;
+        }
+        Ok(instance)
     }
 
     /// Makes an instance and runs its `init`; what that wrote is not committed yet.
@@ -249,9 +261,13 @@ impl Worker {
     ) -> Result<(Instance, Accepted), Failure> {
         let mut instance = loaded.instantiate().await.map_err(Failure::Trapped)?;
         let state = CallState::new(Arc::new(store.clone()), quota);
-        self.status.call_begins(std::time::Instant::now());
-        let report = instance.init(state, config).await;
+        let began = std::time::Instant::now();
+        self.status.call_begins(began);
+        let mut report = instance.init(state, config).await;
         self.status.call_ended();
+        if let Some(watch) = &mut self.watch {
+            watch.ran(began, &mut report);
+        }
         Ok((instance, accepted(report)?))
     }
 
@@ -424,7 +440,9 @@ impl Worker {
     ) -> Result<(), Failure> {
         let source = step.source;
         self.about = event.id();
+        self.watch_call(&module.store, Some(event));
         let given = self.call_and_commit(module, event, step.clone()).await;
+        self.watched(&module.store, &given);
         self.status.given(event, given.is_ok());
         match &given {
             Ok(()) => {
@@ -467,10 +485,26 @@ impl Worker {
         let began = std::time::Instant::now();
         self.status.call_begins(began);
         let call = module.instance.on_event(state, event);
-        let report = flushing(&self.name, &module.store, &mut module.flush_at, call).await;
+        let mut report = flushing(&self.name, &module.store, &mut module.flush_at, call).await;
         self.status.call_ended();
         self.status.meters.ran(began.elapsed(), report.fuel);
+        if let Some(watch) = &mut self.watch {
+            watch.ran(began, &mut report);
+        }
         report
+    }
+
+    /// A call is about to begin; whoever watches is to be told of it.
+    pub(crate) fn watch_call(&mut self, store: &ModuleStore, event: Option<&Event>) {
+        let observer = self.observer.as_ref();
+        self.watch = observer.map(|observer| Watch::begin(observer, &self.name, store, event));
+    }
+
+    /// It has ended, and what it left is committed or not.
+    pub(crate) fn watched<T>(&mut self, store: &ModuleStore, ended: &Result<T, Failure>) {
+        if let Some(watch) = self.watch.take() {
+            watch.end(store, ended.as_ref().map(drop));
+        }
     }
 
     /// Moves a cursor along with nothing else: it reaches the disk in its own time.

@@ -13,6 +13,7 @@ use crate::{
     load::Loaded,
     logging::printable,
     stdio::LogStream,
+    trace::Did,
     trap::Trap,
     wasi,
     withheld::Stub,
@@ -34,6 +35,8 @@ pub struct CallReport {
     pub outcome: Outcome,
     /// The fuel it used.
     pub fuel: u64,
+    /// What it did, in order, where [`Loaded::trace_calls`] has asked for it.
+    pub did: Vec<Did>,
 }
 
 /// How a call ended. Only one of these leaves something to commit.
@@ -181,6 +184,7 @@ impl Instance {
         CallReport {
             outcome,
             fuel: fuel.saturating_sub(left),
+            did: self.loaded.log.trace.take(),
         }
     }
 }

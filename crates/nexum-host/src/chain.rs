@@ -3,7 +3,7 @@
 use nexum_manifest::Capability;
 use nexum_types::{ChainId, HostError, HostErrorKind, RpcRequest};
 
-use crate::{bindings, guest::Guest};
+use crate::{bindings, guest::Guest, trace::Asked};
 
 const DOMAIN: &str = "chain";
 
@@ -13,11 +13,18 @@ impl bindings::chain::Host for Guest {
     async fn request(&mut self, chain_id: u64, method: String, params: String) -> Answer<String> {
         let chain = ChainId(chain_id);
         let request = RpcRequest { method, params };
+        let began = self.begins();
         let answer = match self.granted(chain) {
             Ok(()) => self.chain.request(chain, &request).await,
             Err(denied) => Err(denied),
         };
         self.answered(&request.method, &answer);
+        self.ended(
+            began,
+            (Capability::Chain, "request"),
+            || Asked::Requests(chain, vec![request]),
+            &answer,
+        );
         Ok(answer.map_err(Into::into))
     }
 
@@ -34,6 +41,7 @@ impl bindings::chain::Host for Guest {
                 params: request.params,
             })
             .collect();
+        let began = self.begins();
         let results = match self.granted(chain) {
             Ok(()) => self.chain.request_batch(chain, &requests).await,
             Err(denied) => Err(denied),
@@ -42,6 +50,19 @@ impl bindings::chain::Host for Guest {
         for (request, result) in requests.iter().zip(results.iter().flatten()) {
             self.answered(&request.method, result);
         }
+        let first_error = match &results {
+            Ok(results) => results.iter().find(|result| result.is_err()),
+            Err(_) => None,
+        };
+        let ended =
+            first_error.map_or(results.as_ref().map(drop), |error| error.as_ref().map(drop));
+        let ended = ended.map_err(Clone::clone);
+        self.ended(
+            began,
+            (Capability::Chain, "request-batch"),
+            || Asked::Requests(chain, requests),
+            &ended,
+        );
         Ok(results.map_err(Into::into).map(|results| {
             results
                 .into_iter()

@@ -21,6 +21,7 @@ mod random;
 mod shape;
 mod stdio;
 mod ticker;
+mod trace;
 mod trap;
 mod usage;
 mod wasi;
@@ -32,5 +33,6 @@ pub use kept_code::{CodeKey, CodeOrigin, CompiledCode, KeptCode, NothingKept, Se
 pub use limits::{MAX_ARGUMENT_BYTES, MAX_LOG_LINE_BYTES, MAX_RANDOM_BYTES};
 pub use load::{Host, HostSetupError, LoadError, Loaded, ModuleSpec};
 pub use logging::LogRate;
+pub use trace::{Asked, Did, HostCall};
 pub use trap::Trap;
 pub use usage::{Usage, UsageReading};

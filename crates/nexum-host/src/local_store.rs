@@ -1,9 +1,11 @@
 //! `nexum:host/local-store`: the module's state, as the call in flight sees it.
 
+use std::time::Instant;
+
 use nexum_manifest::Capability;
 use nexum_types::{CallState, HostError, HostErrorKind, StateError};
 
-use crate::{bindings, guest::Guest, trap::StoreFailed};
+use crate::{bindings, guest::Guest, trace::Asked, trap::StoreFailed};
 
 const DOMAIN: &str = "local-store";
 
@@ -11,21 +13,26 @@ type Answer<T> = wasmtime::Result<Result<T, bindings::types::HostError>>;
 
 impl bindings::local_store::Host for Guest {
     fn get(&mut self, key: String) -> Answer<Option<Vec<u8>>> {
+        let began = self.begins();
         let result = self.call_state()?.get(&key);
-        self.answer(result)
+        self.answer(result, began, "get", || Asked::Key(key))
     }
 
     fn set(&mut self, key: String, value: Vec<u8>) -> Answer<()> {
+        let (began, bytes) = (self.begins(), value.len());
         let result = self.call_state()?.set(&key, value);
-        self.answer(result)
+        self.answer(result, began, "set", || Asked::Value(key, bytes))
     }
 
     fn delete(&mut self, key: String) -> Answer<()> {
+        let began = self.begins();
         let result = self.call_state()?.delete(&key);
-        self.answer(result)
+        self.answer(result, began, "delete", || Asked::Key(key))
     }
 
     async fn list_keys(&mut self, prefix: String) -> Answer<Vec<String>> {
+        let began = self.begins();
+        let of = began.map(|_| prefix.clone()).unwrap_or_default();
         let Some(mut state) = self.state.take() else {
             return Err(no_state());
         };
@@ -37,10 +44,11 @@ impl bindings::local_store::Host for Guest {
         });
         let (state, result) = listing.await?;
         self.state = Some(state);
-        self.answer(result)
+        self.answer(result, began, "list-keys", || Asked::Prefix(of))
     }
 
     async fn checkpoint(&mut self) -> Answer<()> {
+        let began = self.begins();
         let Some(mut state) = self.state.take() else {
             return Err(no_state());
         };
@@ -54,7 +62,7 @@ impl bindings::local_store::Host for Guest {
         self.checkpoint = None;
         let (state, result) = ended?;
         self.state = Some(state);
-        self.answer(result)
+        self.answer(result, began, "checkpoint", || Asked::Nothing)
     }
 }
 
@@ -65,9 +73,20 @@ impl Guest {
 
     /// What the guest did wrong goes back to it; a failing store ends the call, so that the event is
     /// delivered again instead of being counted as handled.
-    fn answer<T>(&self, result: Result<T, StateError>) -> Answer<T> {
+    fn answer<T>(
+        &self,
+        result: Result<T, StateError>,
+        began: Option<Instant>,
+        function: &'static str,
+        asked: impl FnOnce() -> Asked,
+    ) -> Answer<T> {
+        let name = (Capability::LocalStore, function);
         let error = match result {
-            Ok(value) => return Ok(Ok(value)),
+            Ok(value) => {
+                let answer = Ok(value);
+                self.ended(began, name, asked, &answer);
+                return Ok(answer.map_err(Into::into));
+            }
             Err(StateError::Storage(source)) => return Err(StoreFailed(source).into()),
             Err(error) => error,
         };
@@ -81,6 +100,7 @@ impl Guest {
         };
         let answer = Err(HostError::new(DOMAIN, kind, error.to_string()));
         self.usage.answered(Capability::LocalStore, &answer);
+        self.ended(began, name, asked, &answer);
         Ok(answer.map_err(Into::into))
     }
 }

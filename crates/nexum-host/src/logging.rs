@@ -9,7 +9,13 @@ use std::{
 use nexum_types::{EventId, ModuleName};
 use tracing::Level;
 
-use crate::{bindings, guest::Guest, limits::MAX_LOG_LINE_BYTES, usage::Usage};
+use crate::{
+    bindings,
+    guest::Guest,
+    limits::MAX_LOG_LINE_BYTES,
+    trace::{Did, Trace},
+    usage::Usage,
+};
 
 impl bindings::logging::Host for Guest {
     fn log(&mut self, level: bindings::logging::Level, message: String) -> wasmtime::Result<()> {
@@ -52,6 +58,7 @@ pub(crate) struct ModuleLog {
     usage: Arc<Usage>,
     /// The event that the call in flight is about.
     event: Mutex<Option<EventId>>,
+    pub(crate) trace: Trace,
 }
 
 impl ModuleLog {
@@ -61,6 +68,7 @@ impl ModuleLog {
             budget: Mutex::new(Budget::new(rate, Instant::now())),
             usage,
             event: Mutex::default(),
+            trace: Trace::default(),
         }
     }
 
@@ -72,6 +80,11 @@ impl ModuleLog {
     /// Logs one line. Control characters are escaped, so that no guest can forge a further line
     /// or drive a terminal.
     pub(crate) fn line(&self, level: Level, source: &'static str, text: &str) {
+        self.trace.note(|| Did::Logged {
+            level,
+            source,
+            text: printable(text),
+        });
         // What nobody sees costs nothing of the rate.
         if !is_enabled(level) {
             return;

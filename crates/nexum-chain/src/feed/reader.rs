@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -73,25 +73,48 @@ pub struct FeedReader {
 
 /// Where a reader is, for others to look at. Clones tell of the same reader.
 #[derive(Clone)]
-pub struct Place(Arc<AtomicU64>);
+pub struct Place(Arc<Whereabouts>);
+
+struct Whereabouts {
+    next: AtomicU64,
+    rests_at: Mutex<Option<BlockRef>>,
+}
 
 impl Place {
     /// The block that the reader is to be told next, or is being told: everything before it is
     /// done with. `None` until the reader was read.
     #[must_use]
     pub fn next(&self) -> Option<BlockNumber> {
-        let next = self.0.load(Ordering::Relaxed);
+        let next = self.0.next.load(Ordering::Relaxed);
         (next != u64::MAX).then_some(BlockNumber(next))
     }
 
+    /// The head with which the reader has last found nothing left for it, and everything before
+    /// done with. It waits since, unless there is another head by now.
+    #[must_use]
+    pub fn rests_at(&self) -> Option<BlockRef> {
+        *self.rest()
+    }
+
+    fn rest(&self) -> MutexGuard<'_, Option<BlockRef>> {
+        // It is only ever replaced.
+        self.0
+            .rests_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn set(&self, next: BlockNumber) {
-        self.0.store(next.0, Ordering::Relaxed);
+        self.0.next.store(next.0, Ordering::Relaxed);
     }
 }
 
 impl Default for Place {
     fn default() -> Self {
-        Self(Arc::new(AtomicU64::new(u64::MAX)))
+        Self(Arc::new(Whereabouts {
+            next: AtomicU64::new(u64::MAX),
+            rests_at: Mutex::default(),
+        }))
     }
 }
 
@@ -256,6 +279,7 @@ impl FeedReader {
             } else {
                 self.registration.want_nothing();
             }
+            *self.place.rest() = Some(tip.block_ref());
             return Step::Wait;
         };
         if let Some(entry) = ring.get(next) {

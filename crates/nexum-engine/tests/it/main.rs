@@ -45,4 +45,5 @@ mod servers;
 mod status_page;
 mod transactions;
 mod upgrades;
+mod watch;
 mod world;

@@ -12,8 +12,8 @@ use std::{
 };
 
 use nexum_engine::{
-    Backoff, CodeOrigins, Engine, LogBook, ModuleStatus, Operator, Options, Phase, StartError,
-    Stopped,
+    Backoff, CodeOrigins, Engine, LogBook, ModuleStatus, Observer, Operator, Options, Phase,
+    StartError, Stopped,
 };
 use nexum_host::{Host, SystemClock};
 use nexum_manifest::{Setup, Start};
@@ -276,6 +276,7 @@ pub(crate) struct World {
     backoff: Backoff,
     log: Arc<LogBook>,
     answer_within: Duration,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl World {
@@ -297,6 +298,7 @@ impl World {
             backoff: Backoff::default(),
             log: Arc::default(),
             answer_within: DEADLINE,
+            observer: None,
             chains: String::new(),
             policy: String::new(),
             entries: Vec::new(),
@@ -363,6 +365,22 @@ impl World {
             answer_within,
             ..self
         }
+    }
+
+    /// Modules that fail wait until somebody hurries them.
+    pub(crate) fn patient(self) -> Self {
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        let backoff = Backoff {
+            first: 100 * year,
+            longest: 100 * year,
+        };
+        Self { backoff, ..self }
+    }
+
+    /// Every call is told to `observer`.
+    pub(crate) fn watched(self, observer: Arc<dyn Observer>) -> Self {
+        let observer = Some(observer);
+        Self { observer, ..self }
     }
 
     pub(crate) fn modules(self, modules: impl IntoIterator<Item = Module>) -> Self {
@@ -447,6 +465,7 @@ impl World {
             backoff: self.backoff,
             log: Arc::clone(&self.log),
             answer_within: self.answer_within,
+            observer: self.observer.clone(),
         };
         let engine = Engine::start_with(&host, setup, options).await;
         engine.map(|engine| Running { engine })

@@ -14,6 +14,7 @@ fn module(name: &str, phase: Phase) -> ModuleLook {
             phase,
             delivered: 0,
             cursors: BTreeMap::new(),
+            rests: BTreeMap::new(),
             skipped: 0,
             stalled: None,
             failed: 0,
