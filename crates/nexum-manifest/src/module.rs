@@ -132,7 +132,7 @@ pub struct ModulePlaces {
     /// The values of `config`, by their dotted keys.
     pub config: BTreeMap<String, Place>,
     /// The chains that are optional.
-    pub(crate) optional_chains: BTreeSet<ChainId>,
+    pub optional_chains: BTreeSet<ChainId>,
 }
 
 impl ModuleFile {

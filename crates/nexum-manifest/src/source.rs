@@ -91,6 +91,21 @@ pub struct Place {
 }
 
 impl Place {
+    /// A line of a text that is the author's own and no manifest, counted from 1.
+    #[must_use]
+    pub fn of_line(file: &Path, text: &str, line: usize) -> Self {
+        let source = Source::new(file, text.to_owned(), &Shown::Everything);
+        let before: usize = text
+            .split_inclusive('\n')
+            .take(line.saturating_sub(1))
+            .map(str::len)
+            .sum();
+        let content = text[before..].lines().next().unwrap_or_default();
+        let start = before + (content.len() - content.trim_start().len());
+        let end = start + content.trim().len();
+        source.place(start..end)
+    }
+
     /// The file, as its path was given.
     #[must_use]
     pub fn file(&self) -> &str {

@@ -12,7 +12,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use crate::world::workspace;
 
 /// Each room with those it may depend on. A further crate gets its place here first.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("nexum-types", &[]),
     ("nexum-manifest", &["nexum-types"]),
     ("nexum-chain", &["nexum-types", "nexum-manifest"]),
@@ -48,6 +48,17 @@ const ROOMS: [(&str, &[&str]); 11] = [
             "nexum-manifest",
             "nexum-testkit",
             "nexum-macros",
+        ],
+    ),
+    (
+        "cargo-nexum",
+        &[
+            "nexum-types",
+            "nexum-manifest",
+            "nexum-store",
+            "nexum-host",
+            "nexum-engine",
+            "nexum-testkit",
         ],
     ),
     ("xtask", &[]),
