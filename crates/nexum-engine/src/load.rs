@@ -187,6 +187,7 @@ fn problem(bundle: &Bundle, fault: &Fault) -> Problem {
                 LoadError::Unpinned { .. }
                 | LoadError::NotAComponent { .. }
                 | LoadError::TooMuch { .. }
+                | LoadError::TooHeavy { .. }
                 | LoadError::Compile(_)
                 | LoadError::UnknownImports(_)
                 | LoadError::OtherVersion { .. }

@@ -12,7 +12,7 @@ use wasmtime::{Engine, component::Component};
 use crate::{
     kept_code::{self, CodeKey, CodeOrigin, CompiledCode, KeptCode},
     load::LoadError,
-    shape,
+    shape, work,
 };
 
 /// What compiling came to. Whoever asks first compiles; whoever asks meanwhile waits.
@@ -58,6 +58,7 @@ impl Code {
             }
             origin = CodeOrigin::Compiled;
             shape::check(bytes)?;
+            work::check(bytes)?;
             Component::new(engine, bytes).map_err(|error| LoadError::Compile(format!("{error:#}")))
         });
         match component {

@@ -26,6 +26,7 @@ mod trap;
 mod usage;
 mod wasi;
 mod withheld;
+mod work;
 
 pub use call::{CallReport, Instance, Outcome};
 pub use clock::{Clock, SystemClock};

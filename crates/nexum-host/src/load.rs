@@ -109,6 +109,19 @@ pub enum LoadError {
         /// How many it may have.
         most: usize,
     },
+    /// Compiling it would take longer than a component may take.
+    #[error(
+        "compiling it would take too long: its functions weigh more than {most} together, and number {function} alone weighs {weight}"
+    )]
+    TooHeavy {
+        /// The number, within its core module, of the function with which it is too much.
+        function: u32,
+        /// What that one weighs: the square of its branches, times the values that live across them;
+        /// and its loops within loops.
+        weight: u64,
+        /// What all of them may weigh together.
+        most: u64,
+    },
     /// The bytes do not compile.
     #[error("it does not compile: {0}")]
     Compile(String),
@@ -166,6 +179,9 @@ impl LoadError {
             }
             Self::NotAComponent { .. } | Self::Compile(_) => {
                 "build the module with --target wasm32-wasip2, and put the result into the bundle as module.wasm".into()
+            }
+            Self::TooHeavy { .. } => {
+                "build it optimised; where one function is generated, as a table of cases is, make several smaller ones of it".into()
             }
             Self::TooMuch { .. } => {
                 "no toolchain makes such a component: get the bundle anew, or build it anew".into()

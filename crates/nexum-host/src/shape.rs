@@ -2,8 +2,8 @@
 //!
 //! Some kinds of parts cost a compiler far more than their bytes: each level of components within
 //! one another, and each function, however empty. A file of a few megabytes would end the process
-//! for want of memory. The bounds are far above what toolchains make. How long a function takes
-//! to compile is not bounded here: no count of its parts tells that.
+//! for want of memory. The bounds are far above what toolchains make. How long functions take
+//! to compile is the matter of [`work`](crate::work).
 
 use wasmtime::wasmparser::{Parser, Payload};
 

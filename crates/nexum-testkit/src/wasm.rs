@@ -15,7 +15,15 @@ const TYPES: u8 = 1;
 const FUNCTIONS: u8 = 3;
 const CODE: u8 = 10;
 
+const FUNCTION_TYPE: u8 = 0x60;
+const I32: u8 = 0x7f;
+
+const UNREACHABLE: u8 = 0x00;
 const LOOP: u8 = 0x03;
+const IF: u8 = 0x04;
+const CALL: u8 = 0x10;
+const LOCAL_GET: u8 = 0x20;
+const LOCAL_SET: u8 = 0x21;
 const END: u8 = 0x0b;
 const BRANCH_IF: u8 = 0x0d;
 const I32_CONST: u8 = 0x41;
@@ -82,6 +90,43 @@ pub fn nested_loops(count: usize) -> Vec<u8> {
     body.extend([I32_CONST, 0, BRANCH_IF, 0, END].repeat(count));
     body.push(END);
     body
+}
+
+/// The body of branches one after another, over this many values that live across all of them.
+#[must_use]
+pub fn branches(count: usize, values: usize) -> Vec<u8> {
+    let mut body = vec![1];
+    body.extend(leb(values));
+    body.push(I32);
+    for index in 0..count {
+        body.extend([LOCAL_GET, 0, IF, NO_RESULT, I32_CONST, 1, LOCAL_SET]);
+        body.extend(leb(index % values));
+        body.push(END);
+    }
+    body.push(END);
+    body
+}
+
+/// A core module whose one function calls, this often, another one that has that many results.
+#[must_use]
+pub fn calls(count: usize, results: usize) -> Vec<u8> {
+    let mut module = MODULE.to_vec();
+    let mut types = vec![2, FUNCTION_TYPE, 0, 0, FUNCTION_TYPE, 0];
+    types.extend(leb(results));
+    types.resize(types.len() + results, I32);
+    section(TYPES, &types, &mut module);
+    section(FUNCTIONS, &[2, 0, 1], &mut module);
+    let mut caller = vec![0];
+    caller.extend([CALL, 1].repeat(count));
+    caller.extend([UNREACHABLE, END]);
+    let callee = [0, UNREACHABLE, END];
+    let mut code = vec![2];
+    for body in [&caller[..], &callee] {
+        code.extend(leb(body.len()));
+        code.extend(body);
+    }
+    section(CODE, &code, &mut module);
+    module
 }
 
 fn section(id: u8, content: &[u8], to: &mut Vec<u8>) {

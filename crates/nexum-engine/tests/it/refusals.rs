@@ -150,6 +150,10 @@ async fn components_that_are_too_much_to_compile() {
             wasm::component_of(&vec![wasm::module(&[wasm::EMPTY_BODY]); 1_001]),
             "more than 1000 components and core modules in it",
         ),
+        (
+            wasm::component(&wasm::calls(1_000, 1_000)),
+            "more than 100000 values that blocks and calls pass on beyond one each",
+        ),
     ] {
         fs::write(world.component("counter"), bytes).unwrap();
         refused_once(&world).await.assert(
@@ -157,6 +161,23 @@ async fn components_that_are_too_much_to_compile() {
             "path = \"counter\"",
             message,
             "get the bundle anew",
+        );
+    }
+}
+
+/// Few bytes that would take a compiler hours.
+#[tokio::test(flavor = "multi_thread")]
+async fn components_that_take_too_long_to_compile() {
+    let server = server(1).await;
+    let world = World::over(&server, Via::Ws).module(Module::fixture("counter"));
+    for body in [wasm::nested_loops(30_000), wasm::branches(30_000, 500)] {
+        let component = wasm::component(&wasm::module(&[body]));
+        fs::write(world.component("counter"), component).unwrap();
+        refused_once(&world).await.assert(
+            &world.engine_file(),
+            "path = \"counter\"",
+            "its functions weigh more than 30000000000 together, and number 0 alone weighs ",
+            "build it optimised",
         );
     }
 }
