@@ -11,7 +11,6 @@
 )]
 
 mod admin;
-mod authored;
 mod burst;
 mod capabilities;
 mod code_cache;
@@ -29,7 +28,6 @@ mod lifecycle;
 mod log;
 mod logs;
 mod metrics;
-mod mirror;
 mod model;
 mod operations;
 mod output;
