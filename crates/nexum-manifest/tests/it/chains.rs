@@ -135,7 +135,7 @@ nexum-engine.toml:9:75: `chains.1.endpoints.burst` is 1000001, and the most is 1
 nexum-engine.toml:9:96: `chains.1.endpoints.max_batch` is 1001, and the most is 1000
   help: The most requests of one batch
 nexum-engine.toml:11:27: `policy.rpc_requests_per_second` takes an integer, not a float
-  help: How many requests a second one module may make to its chains, in the long run
+  help: How many requests a second a module may make to its chains, in the long run
 "#,
     );
 }

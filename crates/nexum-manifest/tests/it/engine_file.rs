@@ -316,7 +316,7 @@ nexum-engine.toml:8:1: unknown key `max_cpu` in `policy`
 nexum-engine.toml:9:17: `policy.modules` takes modules' names as keys, not `A`
   help: write the name that the module runs under, such as [policy.modules.price-alert]
 nexum-engine.toml:12:19: `policy.modules.a.max_state_bytes` is 0, and the least is 1
-  help: The largest state of the module, in bytes, whatever its manifest asks for
+  help: The largest state of a module, in bytes, whatever its manifest asks for
 nexum-engine.toml:13:1: unknown key `require_digest` in `policy.modules.a`
   help: the keys here are `rpc_requests_per_second`, `rpc_burst`, `log_lines_per_second`, `log_burst`, `max_memory_bytes`, `max_fuel_per_event`, `max_event_duration`, `max_state_bytes`, `denied_capabilities`
 ",
