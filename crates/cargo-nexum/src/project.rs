@@ -57,7 +57,7 @@ impl Project {
             return Err(Failure::told(
                 Code::Refused,
                 format!("the package {} builds no component", package.name),
-                "add to its Cargo.toml:\n[lib]\ncrate-type = [\"cdylib\", \"rlib\"]",
+                "add to its Cargo.toml:\n[lib]\ncrate-type = [\"cdylib\"]",
             ));
         };
         Ok(Self {

@@ -23,7 +23,7 @@ fn a_package_that_is_no_module_is_told() {
     package
         .nexum(["build"])
         .ends(3)
-        .tells("crate-type = [\"cdylib\", \"rlib\"]");
+        .tells("crate-type = [\"cdylib\"]");
     package.write("Cargo.toml", &text);
     std::fs::remove_file(package.path().join("nexum.toml")).unwrap();
     package

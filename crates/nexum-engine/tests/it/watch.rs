@@ -106,7 +106,7 @@ async fn each_call_is_told_with_what_it_did_and_changed() {
     assert_eq!(
         functions,
         [
-            (Capability::Chain, "request-batch"),
+            (Capability::Chain, "request"),
             (Capability::LocalStore, "get"),
             (Capability::LocalStore, "set"),
             (Capability::LocalStore, "set"),
