@@ -1,8 +1,8 @@
-//! The fixtures of the guides are right: each is played.
+//! The fixtures of the guides and of the examples are right: each is played.
 
 use std::fs;
 
-use crate::package::{play, workspace};
+use crate::package::{Ended, cargo_nexum, play, workspace};
 
 #[test]
 fn the_fixtures_of_the_guide_are_met() {
@@ -15,5 +15,17 @@ fn the_fixtures_of_the_guide_are_met() {
     assert_eq!(fixtures.len(), 4);
     for fixture in fixtures {
         play("balance-watch", fixture, &[]).ends(0);
+    }
+}
+
+#[test]
+fn the_fixtures_of_the_examples_are_met() {
+    for module in ["balance-watch", "price-alert", "transfer-watch"] {
+        let folder = workspace().join("modules").join(module);
+        let output = cargo_nexum(&folder)
+            .args(["run", "--mock"])
+            .output()
+            .unwrap();
+        Ended::from(output).ends(0).prints("ok: fixtures/");
     }
 }
