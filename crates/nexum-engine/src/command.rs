@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nexum_host::Loaded;
 use nexum_manifest::{Durability, Restart};
 use nexum_store::{DeadLetter, LetterChange, Resynced};
-use nexum_types::{BlockNumber, ChainId, Config, Source, WriteSet};
+use nexum_types::{BlockNumber, ChainId, Config, Cursor, Source, WriteSet};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -185,7 +185,10 @@ impl Worker {
         let (done, letters) = resync.await?;
         self.status.has_letters(letters);
         self.failing = Failing::default();
-        self.status.goes_on();
+        // Whoever has the answer reads of no block that comes again that it was reached.
+        let moved = done.before.iter();
+        self.status
+            .moved(moved.map(|(source, _)| (*source, Cursor::Before(at))));
         tracing::warn!(module = %self.name, %chain, at = %at, letters = done.letters, "the module goes on with the chain from this block, as asked");
         Ok(done)
     }

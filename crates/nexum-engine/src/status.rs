@@ -213,6 +213,17 @@ impl StatusBoard {
         detail.stalled = None;
     }
 
+    /// It goes on at other cursors than it stood at, and no source stands still any more. Where it
+    /// is in the feeds is told again once it has taken its place there.
+    pub(crate) fn moved(&self, cursors: impl IntoIterator<Item = (Source, Cursor)>) {
+        let mut detail = self.detail();
+        for (source, cursor) in cursors {
+            detail.cursors.insert(source, cursor);
+            detail.places.remove(&source);
+        }
+        detail.stalled = None;
+    }
+
     /// For each source the block that comes next, and is not done with.
     pub(crate) fn next_blocks(&self) -> BTreeMap<Source, BlockNumber> {
         let detail = self.detail();
@@ -236,11 +247,6 @@ impl StatusBoard {
 
     pub(crate) fn stalled(&self, why: String) {
         self.detail().stalled = Some(why);
-    }
-
-    /// No source stands still any more.
-    pub(crate) fn goes_on(&self) {
-        self.detail().stalled = None;
     }
 
     pub(crate) fn failed(&self, kind: FailureKind, error: String) {
