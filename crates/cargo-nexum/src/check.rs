@@ -2,9 +2,9 @@
 
 use std::{fs, sync::Arc};
 
+use nexum_engine::NoChains;
 use nexum_host::{Host, LoadError, LogRate, ModuleSpec, NothingKept, SystemClock};
 use nexum_manifest::{ModuleFile, Problem};
-use nexum_types::{BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest, RpcResult};
 use serde::Serialize;
 
 use crate::{
@@ -109,31 +109,4 @@ fn refusal(file: &ModuleFile, bytes: &[u8]) -> Result<Option<Problem>, Failure> 
     };
     let problem = Problem::new(place, format!("the component is refused: {error}"));
     Ok(Some(problem.with_help(error.remedy(false))))
-}
-
-/// The chains of a check, which instantiates nothing and so asks nothing.
-struct NoChains;
-
-impl NoChains {
-    fn error() -> HostError {
-        HostError::new(
-            "chain",
-            HostErrorKind::Unavailable,
-            "no chain is reached by a check",
-        )
-    }
-}
-
-impl ChainRpc for NoChains {
-    fn request<'a>(&'a self, _: ChainId, _: &'a RpcRequest) -> BoxFuture<'a, RpcResult> {
-        Box::pin(async { Err(Self::error()) })
-    }
-
-    fn request_batch<'a>(
-        &'a self,
-        _: ChainId,
-        _: &'a [RpcRequest],
-    ) -> BoxFuture<'a, Result<Vec<RpcResult>, HostError>> {
-        Box::pin(async { Err(Self::error()) })
-    }
 }

@@ -235,8 +235,8 @@ fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, pin_required: bool) -> ModuleSpe
 }
 
 /// The chains of a check, which instantiates nothing and so asks nothing.
-#[derive(Clone)]
-struct NoChains;
+#[derive(Debug, Clone, Copy)]
+pub struct NoChains;
 
 impl NoChains {
     fn error() -> HostError {
