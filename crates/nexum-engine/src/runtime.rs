@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 /// gives its thread back every few milliseconds, so with the runtime's own 61 a block could wait
 /// for a third of a second at each of the exchanges that bring it. A look costs a microsecond or
 /// so.
-const EVENT_INTERVAL: u32 = 4;
+const EVENT_INTERVAL: u32 = 2;
 
 /// A runtime whose threads look for events often enough while guests compute. `threads`: as many
 /// as the machine has cores where none is named.
