@@ -11,6 +11,7 @@
 )]
 
 mod admin;
+mod authored;
 mod burst;
 mod capabilities;
 mod code_cache;
@@ -28,6 +29,7 @@ mod lifecycle;
 mod log;
 mod logs;
 mod metrics;
+mod mirror;
 mod model;
 mod operations;
 mod output;

@@ -19,7 +19,7 @@ use nexum_host::{Host, SystemClock};
 use nexum_manifest::{Setup, Start};
 use nexum_store::{StateDir, StoreError};
 use nexum_testkit::{RpcServer, ScriptedChain, guests};
-use nexum_types::{BlockNumber, ChainId, Depth, ModuleName, Source};
+use nexum_types::{B256, BlockNumber, ChainId, Depth, ModuleName, Source};
 use tempfile::TempDir;
 
 use crate::evidence::State;
@@ -63,6 +63,8 @@ pub(crate) async fn server(blocks: u64) -> RpcServer {
 pub(crate) struct Module {
     name: String,
     component: PathBuf,
+    /// The text of its manifest, where that is not made of what follows.
+    shipped: Option<String>,
     digest: Option<String>,
     capabilities: Vec<&'static str>,
     optional: Vec<&'static str>,
@@ -89,9 +91,19 @@ impl Module {
         Self::of(name, guests::module(name).unwrap())
     }
 
+    /// An example module with the manifest that it is shipped with.
+    pub(crate) fn shipped(name: &str) -> Self {
+        let path = workspace().join(format!("modules/{name}/nexum.toml"));
+        Self {
+            shipped: Some(fs::read_to_string(path).unwrap()),
+            ..Self::example(name)
+        }
+    }
+
     fn of(name: &str, component: PathBuf) -> Self {
         Self {
             name: name.to_owned(),
+            shipped: None,
             component,
             digest: None,
             capabilities: vec!["chain", "local-store", "logging", "clock", "random"],
@@ -195,7 +207,10 @@ impl Module {
         self
     }
 
-    fn manifest(&self) -> String {
+    pub(crate) fn manifest(&self) -> String {
+        if let Some(shipped) = &self.shipped {
+            return shipped.clone();
+        }
         let Self {
             name,
             capabilities,
@@ -566,6 +581,16 @@ impl Running {
     /// The same with blocks as they come.
     pub(crate) async fn reaches(&self, module: &str, number: u64) {
         self.reaches_at(module, Depth::Head, number).await;
+    }
+
+    /// Waits until `module` is done with all that there is of [`CHAIN`] up to this head.
+    pub(crate) async fn at(&self, module: &str, head: B256) {
+        let source = Source::Chain(ChainId(CHAIN), Depth::Head);
+        self.until(module, &format!("it is done up to {head}"), |status| {
+            let rest = status.rests.get(&source);
+            rest.is_some_and(|rest| rest.head.hash == head)
+        })
+        .await;
     }
 
     /// Waits until `count` of `module`'s calls have failed since the start, and answers how the
