@@ -70,6 +70,8 @@ pub(crate) enum Template {
     Block,
     /// Logs of a contract.
     Log,
+    /// A schedule.
+    Cron,
     /// Nothing yet.
     Empty,
 }

@@ -5,6 +5,7 @@
 //! goes on, not after a wait.
 
 mod book;
+mod clock;
 mod fit;
 mod log;
 mod play;
@@ -22,7 +23,7 @@ use std::{
     sync::Arc,
 };
 
-use nexum_host::{Host, SystemClock};
+use nexum_host::Host;
 use nexum_testkit::Fixture;
 
 use crate::{
@@ -32,6 +33,7 @@ use crate::{
     output,
     project::{self, Project},
 };
+use clock::MockClock;
 use report::RunReport;
 
 /// A fixture with its text, for what is wrong at a line of it.
@@ -92,13 +94,15 @@ async fn once(project: &Project, args: &RunArgs) -> Result<Built, Failure> {
     let built = tokio::task::spawn_blocking(move || build::bundle(&project))
         .await
         .map_err(|error| Failure::other("the build", error))??;
-    let host = Host::new(Arc::new(SystemClock::new()))
+    let clock = Arc::new(MockClock::new());
+    let host = Host::new(Arc::clone(&clock) as _)
         .map_err(|error| Failure::other("the wasm engine", error))?;
     let host = Arc::new(host);
     let mut failed = 0;
     for one in &told {
+        clock.begins();
         let report = play::play(
-            &host,
+            (&host, &clock),
             &built,
             one,
             seed.as_deref().unwrap_or_default(),

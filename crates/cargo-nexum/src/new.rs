@@ -129,6 +129,7 @@ fn files(template: Template) -> Files {
     match template {
         Template::Block => files!("block"),
         Template::Log => files!("log"),
+        Template::Cron => files!("cron"),
         Template::Empty => files!("empty"),
     }
 }

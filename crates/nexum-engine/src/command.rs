@@ -15,6 +15,7 @@ use crate::{
     letters::Failing,
     lifecycle::Happened,
     status::Letters,
+    timetable::Timetable,
     upgrading::Upgrade,
     withdrawal::Withdrawal,
     worker::{Held, Worker, blocking},
@@ -28,6 +29,7 @@ pub(crate) struct Version {
     pub(crate) durability: Durability,
     pub(crate) restart: Restart,
     pub(crate) inlets: Vec<Inlet>,
+    pub(crate) timetable: Timetable,
 }
 
 /// What an operator asks of a module. Each answers once it is done, or why it is not.

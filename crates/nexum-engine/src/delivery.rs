@@ -87,7 +87,7 @@ impl Worker {
             // Logs that are early leave their turn, and those before it, open.
             turns = match event {
                 Event::Block(_) => turn + 1,
-                Event::Logs(_) => turns.max(first_log_turn),
+                Event::Logs(_) | Event::Tick(_) => turns.max(first_log_turn),
             };
             let cursor = route::part(&delivered, turns);
             let deal = Deal { turn, event };

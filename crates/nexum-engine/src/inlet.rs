@@ -5,7 +5,7 @@ use std::{future, time::Instant};
 use futures::future::select_all;
 use nexum_chain::{Feed, FeedItem, FeedReader, Place, Position};
 use nexum_store::{History, ModuleStore, StoreError};
-use nexum_types::{BlockNumber, BlockRef, Cursor, Delivered, Source};
+use nexum_types::{BlockNumber, BlockRef, Cursor, Delivered};
 
 use crate::route::Route;
 
@@ -86,7 +86,7 @@ impl Inlet {
         let (FeedItem::Block(block) | FeedItem::Early(block)) = item else {
             return None;
         };
-        let Source::Chain(_, depth) = self.route.source();
+        let depth = self.route.depth();
         self.feed.available_since(block.block.block_ref(), depth)
     }
 

@@ -102,7 +102,7 @@ fn passing_over(event: &Event, mut step: Step) -> Step {
 fn given_logs(event: &Event) -> Option<&Vec<nexum_types::Log>> {
     match event {
         Event::Logs(logs) if logs.iter().all(|log| !log.removed) => Some(logs),
-        Event::Block(_) | Event::Logs(_) => None,
+        Event::Block(_) | Event::Logs(_) | Event::Tick(_) => None,
     }
 }
 

@@ -26,6 +26,7 @@ mod remembered;
 mod route;
 mod runtime;
 mod status;
+mod timetable;
 mod upgrading;
 mod watch;
 pub mod wire;

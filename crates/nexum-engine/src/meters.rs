@@ -25,11 +25,13 @@ pub enum EventKind {
     Block,
     /// The logs of a block, perhaps as removed.
     Logs,
+    /// A tick of a schedule.
+    Tick,
 }
 
 impl EventKind {
     /// Every kind, in order.
-    pub const ALL: [Self; 2] = [Self::Block, Self::Logs];
+    pub const ALL: [Self; 3] = [Self::Block, Self::Logs, Self::Tick];
 
     /// The kind as a word, as a manifest has it in `kind`.
     #[must_use]
@@ -37,6 +39,7 @@ impl EventKind {
         match self {
             Self::Block => "block",
             Self::Logs => "log",
+            Self::Tick => "cron",
         }
     }
 
@@ -44,6 +47,7 @@ impl EventKind {
         match event {
             Event::Block(_) => Self::Block,
             Event::Logs(_) => Self::Logs,
+            Event::Tick(_) => Self::Tick,
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::{
     remembered::Remembered,
     route::Route,
     status::{ModuleStatus, StatusBoard},
+    timetable::Timetable,
     watch::Observer,
     wire::{ChainReport, EngineReport, ModuleReport},
     withdrawal::Withdrawal,
@@ -214,6 +215,7 @@ impl Core {
             quota,
             restart,
             inlets,
+            timetable,
             ..
         } = version;
         let status = Arc::new(StatusBoard::new(name.clone(), &loaded));
@@ -229,7 +231,9 @@ impl Core {
             quota,
             state_dir: Arc::clone(&self.state_dir),
             inlets,
+            timetable,
             turn: 0,
+            was_tick: false,
             restart,
             backoff: self.backoff,
             observer: self.observer.clone(),
@@ -300,6 +304,7 @@ impl Core {
             let window = settings.get(&chain).map_or(0, |chain| chain.reorg_window);
             Ok(Inlet::new(route, feed, window))
         });
+        let timetable = Timetable::of(manifest, Arc::clone(loaded.clock()));
         Ok(Version {
             loaded,
             config: manifest.config.clone(),
@@ -307,6 +312,7 @@ impl Core {
             durability: manifest.durability,
             restart: manifest.restart,
             inlets: inlets.collect::<Result<_, _>>()?,
+            timetable,
         })
     }
 }

@@ -36,6 +36,8 @@ impl Route {
             let (chain, depth) = match subscription {
                 Subscription::Block(block) => (block.chain_id, block.depth),
                 Subscription::Log(log) => (log.chain_id, log.depth),
+                // The timetable has it.
+                Subscription::Cron(_) => continue,
             };
             let route = routes.entry((chain, depth)).or_insert_with(|| Self {
                 chain,
@@ -47,6 +49,7 @@ impl Route {
             match subscription {
                 Subscription::Block(block) => route.blocks.push(*block),
                 Subscription::Log(log) => route.logs.push(log.clone()),
+                Subscription::Cron(_) => {}
             }
         }
         routes.into_values().collect()
@@ -55,6 +58,11 @@ impl Route {
     /// The chain it comes from.
     pub(crate) fn chain(&self) -> ChainId {
         self.chain
+    }
+
+    /// How sure a block must be.
+    pub(crate) fn depth(&self) -> Depth {
+        self.depth
     }
 
     /// The source whose cursor this route moves.
@@ -109,6 +117,8 @@ impl Route {
                     None => Position::At(block.number),
                 }
             }
+            // No cursor of a feed.
+            Some(Cursor::Tick(_)) => Position::Latest,
             Some(Cursor::Before(number)) => {
                 history.retain(|delivered| delivered.number < number);
                 match history.last() {

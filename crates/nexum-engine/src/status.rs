@@ -1,7 +1,7 @@
 //! What the engine tells of its modules while they run.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -42,6 +42,9 @@ pub struct ModuleStatus {
     pub rests: BTreeMap<Source, Rest>,
     /// Blocks passed over since the engine started, where the manifest says `on_lag = "skip"`.
     pub skipped: u64,
+    /// Ticks left out since the engine started, where the manifest says `missed = "skip"` or
+    /// `"once"`.
+    pub missed: u64,
     /// Why a source of events stands still, if one does.
     pub stalled: Option<String>,
     /// Calls that failed since the engine started, `init` included.
@@ -71,6 +74,7 @@ pub(crate) struct StatusBoard {
     name: ModuleName,
     pub(crate) meters: Meters,
     skipped: Counter,
+    missed: Counter,
     made: Instant,
     /// When the call in flight began, in nanoseconds since `made` and one more; 0: there is none.
     call_began: AtomicU64,
@@ -144,6 +148,7 @@ impl StatusBoard {
             name,
             meters: Meters::default(),
             skipped: Counter::default(),
+            missed: Counter::default(),
             made: Instant::now(),
             call_began: AtomicU64::new(0),
             detail: Mutex::new(Detail {
@@ -201,14 +206,14 @@ impl StatusBoard {
         self.detail().cursors.insert(source, cursor);
     }
 
-    /// The places in the feeds from which events come from now on, and from no others: what was
-    /// told of a source that an older version read is not told any more. One that stands still says
-    /// so again.
-    pub(crate) fn reads(&self, places: BTreeMap<Source, Place>) {
+    /// The places in the feeds from which events come from now on, the schedules, and no others:
+    /// what was told of a source that an older version read is not told any more. One that stands
+    /// still says so again.
+    pub(crate) fn reads(&self, places: BTreeMap<Source, Place>, schedules: &BTreeSet<Source>) {
         let mut detail = self.detail();
         detail
             .cursors
-            .retain(|source, _| places.contains_key(source));
+            .retain(|source, _| places.contains_key(source) || schedules.contains(source));
         detail.places = places;
         detail.stalled = None;
     }
@@ -230,7 +235,7 @@ impl StatusBoard {
         let mut next: BTreeMap<_, _> = detail
             .cursors
             .iter()
-            .map(|(source, cursor)| (*source, cursor.next_number()))
+            .filter_map(|(source, cursor)| Some((*source, cursor.next_number()?)))
             .collect();
         // Where there is nothing for a module, its place is ahead of its cursor.
         for (source, place) in &detail.places {
@@ -243,6 +248,10 @@ impl StatusBoard {
 
     pub(crate) fn skipped(&self, blocks: u64) {
         self.skipped.add(blocks);
+    }
+
+    pub(crate) fn missed(&self, ticks: u64) {
+        self.missed.add(ticks);
     }
 
     pub(crate) fn stalled(&self, why: String) {
@@ -306,6 +315,7 @@ impl StatusBoard {
                 })
                 .collect(),
             skipped: self.skipped.get(),
+            missed: self.missed.get(),
             stalled: detail.stalled,
             failed: meters.failures.iter().map(|(_, count)| count).sum(),
             failing: detail.failing,

@@ -5,6 +5,8 @@
 //! that `init` are committed. So the next start never runs the old version on what the new one has
 //! made of the state, but for what its `init` has checkpointed itself.
 
+use std::collections::BTreeMap;
+
 use std::sync::Arc;
 
 use nexum_host::Instance;
@@ -53,6 +55,8 @@ struct Ready {
     accepted: Accepted,
     /// The cursors that stand within a block, in the turns of the new version.
     parts: Vec<(Source, Cursor)>,
+    /// The cursors of the schedules that the old version did not have.
+    begins: BTreeMap<Source, Cursor>,
     parked: Parked,
 }
 
@@ -126,6 +130,7 @@ impl Worker {
             }
             newer.rewind(cursor, &store).map_err(Failure::Store)?;
         }
+        let begins = version.timetable.rewind(&store);
         let parked = parked_in(&store).await?;
         Ok(Some(Ready {
             version,
@@ -133,6 +138,7 @@ impl Worker {
             instance,
             accepted,
             parts,
+            begins,
             parked,
         }))
     }
@@ -150,6 +156,7 @@ impl Worker {
             instance,
             accepted,
             parts,
+            begins,
             parked,
         } = ready;
         let kept = tokio::task::spawn_blocking(keep).await;
@@ -157,7 +164,7 @@ impl Worker {
             tracing::warn!(module = %self.name, error, "the new version cannot be kept: the old one goes on");
             return (None, Err(UpgradeFault::Keep(error)));
         }
-        for part in parts {
+        for part in parts.into_iter().chain(begins) {
             store.note(part.into());
         }
         let committed = if accepted.needs_commit() {
@@ -194,6 +201,7 @@ impl Worker {
             durability,
             restart,
             inlets,
+            timetable,
         } = version;
         self.status.runs(&loaded);
         self.loaded = loaded;
@@ -202,6 +210,7 @@ impl Worker {
         self.options.durability = durability;
         self.restart = restart;
         self.inlets = inlets;
+        self.timetable = timetable;
         self.turn = 0;
         self.failing = Failing::default();
     }

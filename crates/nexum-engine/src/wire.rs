@@ -66,35 +66,56 @@ pub struct ModuleReport {
 /// How far a module has come in one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CursorReport {
-    /// The chain.
-    pub chain_id: u64,
-    /// At which depth.
-    pub depth: String,
-    /// `after`, `within` or `before` the block.
+    /// The chain; none for a schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain_id: Option<u64>,
+    /// At which depth of the chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<String>,
+    /// The schedule's id; none for a chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// `after`, `within` or `before` the block, or `after` the tick.
     pub position: String,
     /// The block's number.
-    pub block: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<u64>,
     /// The block's hash, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+    /// When the tick was due, in milliseconds since the Unix epoch, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fired_at_ms: Option<u64>,
 }
 
 impl CursorReport {
     /// What a cursor says.
     #[must_use]
     pub fn new(source: &Source, cursor: &Cursor) -> Self {
-        let Source::Chain(chain, depth) = source;
-        let (position, block, hash) = match cursor {
-            Cursor::Block(block) => ("after", block.number, Some(block.hash)),
-            Cursor::Part { block, .. } => ("within", block.number, Some(block.hash)),
-            Cursor::Before(number) => ("before", *number, None),
+        let (chain_id, depth, schedule) = places(source);
+        let (position, block, hash, fired_at_ms) = match cursor {
+            Cursor::Block(block) => ("after", Some(block.number), Some(block.hash), None),
+            Cursor::Part { block, .. } => ("within", Some(block.number), Some(block.hash), None),
+            Cursor::Before(number) => ("before", Some(*number), None, None),
+            Cursor::Tick(at_ms) => ("after", None, None, Some(*at_ms)),
         };
         Self {
-            chain_id: chain.0,
-            depth: depth.to_string(),
+            chain_id,
+            depth,
+            schedule,
             position: position.to_owned(),
-            block: block.0,
+            block: block.map(|number| number.0),
             hash: hash.map(|hash| hash.to_string()),
+            fired_at_ms,
         }
+    }
+}
+
+/// A source as reports name it: a chain and a depth of it, or a schedule.
+fn places(source: &Source) -> (Option<u64>, Option<String>, Option<String>) {
+    match source {
+        Source::Chain(chain, depth) => (Some(chain.0), Some(depth.to_string()), None),
+        Source::Schedule(schedule) => (None, None, Some(schedule.to_string())),
     }
 }
 
@@ -253,16 +274,26 @@ pub struct Ordered {
 pub struct LetterReport {
     /// Its number.
     pub id: u64,
-    /// The chain that it came from.
-    pub chain_id: u64,
-    /// At which depth.
-    pub depth: String,
-    /// `block` or `logs`.
+    /// The chain that it came from; none for a tick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain_id: Option<u64>,
+    /// At which depth of the chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<String>,
+    /// `block`, `logs` or `tick`.
     pub kind: String,
     /// Its block's number.
-    pub block: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<u64>,
     /// Its block's hash.
-    pub hash: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// The schedule of a tick, as the manifest writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// When the tick was due, in milliseconds since the Unix epoch, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fired_at_ms: Option<u64>,
     /// How many logs it has.
     pub logs: u64,
     /// Whether they are told as removed.
@@ -284,21 +315,26 @@ impl LetterReport {
     /// What a letter says; `whole`: with its event.
     #[must_use]
     pub fn new(id: u64, letter: &DeadLetter, whole: bool) -> Self {
-        let Source::Chain(chain, depth) = letter.source;
+        let (chain_id, depth, _) = places(&letter.source);
         let (kind, logs, removed) = match &letter.event {
             Event::Block(_) => ("block", 0, false),
             Event::Logs(logs) => ("logs", logs.len(), logs.iter().any(|log| log.removed)),
+            Event::Tick(_) => ("tick", 0, false),
+        };
+        let tick = match &letter.event {
+            Event::Tick(tick) => Some(tick),
+            Event::Block(_) | Event::Logs(_) => None,
         };
         let block = letter.event.block_ref();
         Self {
             id,
-            chain_id: chain.0,
-            depth: depth.to_string(),
+            chain_id,
+            depth,
             kind: kind.to_owned(),
-            block: block.map_or(0, |block| block.number.0),
-            hash: block
-                .map(|block| block.hash.to_string())
-                .unwrap_or_default(),
+            block: block.map(|block| block.number.0),
+            hash: block.map(|block| block.hash.to_string()),
+            schedule: tick.map(|tick| tick.schedule.clone()),
+            fired_at_ms: tick.map(|tick| tick.fired_at_ms),
             logs: logs as u64,
             removed,
             attempts: letter.attempts,

@@ -2,7 +2,11 @@
 //! loop and no queue with any other module, so no module waits for another.
 
 use std::{
-    collections::VecDeque, future, mem, panic::AssertUnwindSafe, pin::pin, sync::Arc,
+    collections::{BTreeSet, VecDeque},
+    future, mem,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,6 +27,7 @@ use crate::{
     lifecycle::{Backoff, Happened, Lifecycle, Phase},
     modules::Open,
     status::{Letters, StatusBoard},
+    timetable::{Due, Timetable},
     watch::{Observer, Watch},
     withdrawal::Withdrawal,
 };
@@ -47,6 +52,9 @@ pub(crate) struct Worker {
     pub(crate) inlets: Vec<Inlet>,
     /// The inlet whose turn is next, where several have something.
     pub(crate) turn: usize,
+    pub(crate) timetable: Timetable,
+    /// Whether a tick came last, so that it is a feed's turn.
+    pub(crate) was_tick: bool,
     pub(crate) restart: Restart,
     pub(crate) backoff: Backoff,
     pub(crate) observer: Option<Arc<dyn Observer>>,
@@ -100,6 +108,7 @@ impl Held {
 /// All that can wake a running worker.
 enum Wake {
     Item(usize, FeedItem),
+    Tick(Due),
     Command(Command),
     /// What was asked for and has to wait is not asked for any more.
     Withdrawn,
@@ -281,6 +290,9 @@ impl Worker {
             let cursor = store.cursor(&inlet.route.source());
             inlet.rewind(cursor, &store).map_err(Failure::Store)?;
         }
+        for begin in self.timetable.rewind(&store) {
+            store.note(begin.into());
+        }
         let parked = parked_in(&store).await?;
         Ok(self.stand(store, instance, parked))
     }
@@ -292,15 +304,16 @@ impl Worker {
         instance: Instance,
         parked: Parked,
     ) -> Running {
-        for inlet in &self.inlets {
-            let source = inlet.route.source();
+        let schedules: BTreeSet<_> = self.timetable.sources().collect();
+        let feeds = self.inlets.iter().map(|inlet| inlet.route.source());
+        for source in feeds.chain(schedules.iter().copied()) {
             if let Some(cursor) = store.cursor(&source) {
                 self.status.has_come(source, cursor);
             }
         }
         let places = self.inlets.iter();
         let places = places.map(|inlet| (inlet.route.source(), inlet.place()));
-        self.status.reads(places.collect());
+        self.status.reads(places.collect(), &schedules);
         self.status.has_letters(parked.told);
         let mut running = Running {
             instance,
@@ -343,7 +356,7 @@ impl Worker {
                 () = at(module.flush_at) => Wake::FlushDue,
                 Some(command) = self.commands.recv(), if self.asked.is_none() => Wake::Command(command),
                 () = withdrawn(withdrawal) => Wake::Withdrawn,
-                (inlet, item) = next_item(&mut self.inlets, self.turn) => Wake::Item(inlet, item),
+                wake = next_event(&mut self.inlets, self.turn, &mut self.timetable, self.was_tick) => wake,
             };
             match wake {
                 Wake::Stop => return Ok(Next::Happened(Happened::StopAsked)),
@@ -354,7 +367,16 @@ impl Worker {
                     blocking(move || store.flush()).await?;
                     self.plan_flush(module);
                 }
+                Wake::Tick(due) => {
+                    self.was_tick = true;
+                    let given = self.take_tick(module, due).await?;
+                    self.plan_flush(module);
+                    if given {
+                        return Ok(Next::Happened(Happened::Delivered));
+                    }
+                }
                 Wake::Item(inlet, item) => {
+                    self.was_tick = false;
                     self.turn = inlet + 1;
                     let given = self.take(module, inlet, item).await?;
                     self.plan_flush(module);
@@ -364,6 +386,27 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Gives the module a tick, or leaves it out. True where it was given.
+    async fn take_tick(&mut self, module: &mut Running, due: Due) -> Result<bool, Failure> {
+        let step = self.timetable.step(due);
+        if due.missed > 0 {
+            tracing::warn!(
+                module = %self.name, source = %step.0, ticks = due.missed,
+                "ticks were missed and are left out, as the manifest says"
+            );
+            self.status.missed(due.missed);
+        }
+        if due.is_given {
+            self.available_since = std::time::Instant::now().checked_sub(self.timetable.late(due));
+            let event = self.timetable.event(due);
+            self.give(module, &event, 0, step.into()).await?;
+        } else {
+            self.note(module, step);
+        }
+        self.timetable.passed(due);
+        Ok(due.is_given)
     }
 
     /// Does what an item of a feed asks for. True where the module was given an event.
@@ -603,8 +646,8 @@ impl Worker {
 
     /// Logs a failure, and keeps it for whoever asks.
     pub(crate) fn tell(&self, kind: FailureKind, error: &str, backtrace: &str) {
-        let chain = self.about.map(|event| event.chain_id.0);
-        let block = self.about.map(|event| event.block.number.0);
+        let chain = self.about.and_then(|event| Some(event.chain_id()?.0));
+        let block = self.about.and_then(|event| Some(event.block()?.0));
         let event = self.about.map(tracing::field::display);
         tracing::error!(module = %self.name, chain, block, event, error, backtrace, "module failed");
         self.status.failed(kind, error.to_owned());
@@ -699,6 +742,31 @@ pub(crate) async fn parked_in(store: &ModuleStore) -> Result<Parked, Failure> {
         })
     })
     .await
+}
+
+/// What comes next of feeds and schedules. Neither keeps the other waiting, however far behind it
+/// is: after a tick it is the feeds' turn.
+async fn next_event(
+    inlets: &mut [Inlet],
+    turn: usize,
+    timetable: &mut Timetable,
+    was_tick: bool,
+) -> Wake {
+    let items = next_item(inlets, turn).map(|(inlet, item)| Wake::Item(inlet, item));
+    let ticks = timetable.next().map(Wake::Tick);
+    if was_tick {
+        tokio::select! {
+            biased;
+            item = items => item,
+            tick = ticks => tick,
+        }
+    } else {
+        tokio::select! {
+            biased;
+            tick = ticks => tick,
+            item = items => item,
+        }
+    }
 }
 
 /// Comes once what was asked for is taken back, where that can be.

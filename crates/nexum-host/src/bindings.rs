@@ -97,6 +97,10 @@ impl From<&Event> for types::Event {
         match event {
             Event::Block(block) => Self::Block(block.into()),
             Event::Logs(logs) => Self::Logs(logs.iter().map(Into::into).collect()),
+            Event::Tick(tick) => Self::Tick(types::Tick {
+                fired_at: tick.fired_at_ms,
+                schedule: tick.schedule.clone(),
+            }),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use nexum_types::BoxFuture;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
 
 use crate::{bindings, guest::Guest};
@@ -16,7 +17,18 @@ pub trait Clock: Send + Sync + 'static {
 
     /// The time since a moment of the engine's choosing; it never goes back.
     fn monotonic(&self) -> Duration;
+
+    /// The time since the Unix epoch up to which schedules have come due.
+    fn schedules(&self) -> Duration {
+        self.now()
+    }
+
+    /// Comes once [`Clock::schedules`] is `at` or later.
+    fn reaches(&self, at: Duration) -> BoxFuture<'_, ()>;
 }
+
+/// A clock that is set anew, or a machine that slept, is noticed within this time.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// The machine's clocks.
 #[derive(Debug)]
@@ -50,6 +62,14 @@ impl Clock for SystemClock {
 
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    fn reaches(&self, at: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            while let Some(left) = at.checked_sub(self.now()).filter(|left| !left.is_zero()) {
+                tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+            }
+        })
     }
 }
 

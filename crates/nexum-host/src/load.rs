@@ -435,6 +435,12 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// Where it gets its time from.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// What its instances use up and are denied.
     #[must_use]
     pub fn usage(&self) -> &Arc<Usage> {

@@ -110,8 +110,8 @@ impl ModuleLog {
         let text = printable(text);
         let module = &self.name;
         let about = *self.event.lock().unwrap_or_else(PoisonError::into_inner);
-        let chain = about.map(|event| event.chain_id.0);
-        let block = about.map(|event| event.block.number.0);
+        let chain = about.and_then(|event| Some(event.chain_id()?.0));
+        let block = about.and_then(|event| Some(event.block()?.0));
         let event = about.map(tracing::field::display);
         macro_rules! line {
             ($level:ident) => {

@@ -366,7 +366,7 @@ fn overlaid(engine: &EngineParts, entry: &EntryParts, file: ModuleFile) -> Bundl
     manifest.absent_chains = manifest.chains.iter().copied().filter(is_absent).collect();
     manifest.chains.retain(|chain| !is_absent(chain));
     let subscriptions = &mut manifest.subscriptions;
-    subscriptions.retain(|subscription| !is_absent(&subscription.chain_id()));
+    subscriptions.retain(|subscription| !subscription.chain_id().is_some_and(|id| is_absent(&id)));
     let (pin, pin_place) = pin(entry, &manifest, &places);
     Bundle {
         log_rate: engine.policy.log_rate(&manifest.name),

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use nexum_types::{ChainId, Depth, LogFilter, ModuleName};
+use nexum_types::{ChainId, Depth, LogFilter, ModuleName, ScheduleId};
 
 use crate::{
     Capabilities, Capability, Durability, ManifestErrors, ModuleManifest, OnFailure, Place,
@@ -219,6 +219,7 @@ fn subscriptions(raw: &RawManifest) -> impl Iterator<Item = &RawSubscription> {
 enum Wanted<'a> {
     Blocks(ChainId, Depth, NonZeroU64),
     Logs(ChainId, Depth, &'a LogFilter),
+    Ticks(ScheduleId),
 }
 
 impl<'a> From<&'a Subscription> for Wanted<'a> {
@@ -226,6 +227,7 @@ impl<'a> From<&'a Subscription> for Wanted<'a> {
         match subscription {
             Subscription::Block(block) => Self::Blocks(block.chain_id, block.depth, block.every),
             Subscription::Log(log) => Self::Logs(log.chain_id, log.depth, &log.filter),
+            Subscription::Cron(cron) => Self::Ticks(cron.schedule.id()),
         }
     }
 }
@@ -240,6 +242,10 @@ impl Wanted<'_> {
             Self::Logs(chain, ..) => (
                 format!("two subscriptions take the same logs of chain {chain}"),
                 "take one out: each log comes once for each subscription",
+            ),
+            Self::Ticks(_) => (
+                "two subscriptions have the same schedule".to_owned(),
+                "take one out",
             ),
         };
         decoder.report_twice(first, second, message, help);
@@ -265,11 +271,12 @@ fn check(raw: &RawManifest, decoder: &mut Decoder) {
     };
     let mut seen: HashMap<Wanted<'_>, Span> = HashMap::new();
     for raw in subscriptions(raw) {
-        let Some(chain) = &raw.chain_id else { continue };
-        if chains
-            .as_ref()
-            .is_some_and(|chains| !chains.contains(&chain.value))
-        {
+        let is_unknown = |chain: &&At<ChainId>| {
+            chains
+                .as_ref()
+                .is_some_and(|chains| !chains.contains(&chain.value))
+        };
+        if let Some(chain) = raw.chain_id.as_ref().filter(is_unknown) {
             let message = format!(
                 "`subscription.chain_id` is {}, which is not in `chains.required` or `chains.optional`",
                 chain.value
@@ -280,15 +287,15 @@ fn check(raw: &RawManifest, decoder: &mut Decoder) {
             };
             decoder.report_with_help(chain.span.clone(), message, "not required", help);
         }
-        let Some(wanted) = raw.subscription.as_ref().map(Wanted::from) else {
+        let wanted = raw.subscription.as_ref().map(Wanted::from);
+        let Some((wanted, span)) = wanted.zip(raw.span.clone()) else {
             continue;
         };
         match seen.entry(wanted) {
             Entry::Occupied(first) => {
-                let span = chain.span.clone();
                 first.key().report_twice(first.get().clone(), span, decoder);
             }
-            Entry::Vacant(first) => drop(first.insert(chain.span.clone())),
+            Entry::Vacant(first) => drop(first.insert(span)),
         }
     }
 }

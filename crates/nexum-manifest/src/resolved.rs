@@ -12,7 +12,7 @@ use std::{
 use nexum_types::{BlockNumber, ChainId, Config, Depth, LogFilter, ModuleName};
 use url::Url;
 
-use crate::LogLevels;
+use crate::{LogLevels, Schedule};
 
 /// A module's manifest, resolved: the author's word, checked but not trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -283,17 +283,42 @@ pub enum Subscription {
     Block(BlockSubscription),
     /// Logs of a chain.
     Log(LogSubscription),
+    /// A schedule.
+    Cron(CronSubscription),
 }
 
 impl Subscription {
-    /// The chain that it is to.
+    /// The chain that it is to; none for a schedule.
     #[must_use]
-    pub fn chain_id(&self) -> ChainId {
+    pub fn chain_id(&self) -> Option<ChainId> {
         match self {
-            Self::Block(block) => block.chain_id,
-            Self::Log(log) => log.chain_id,
+            Self::Block(block) => Some(block.chain_id),
+            Self::Log(log) => Some(log.chain_id),
+            Self::Cron(_) => None,
         }
     }
+}
+
+/// The ticks of a schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CronSubscription {
+    /// When they are due.
+    pub schedule: Schedule,
+    /// What becomes of those that could not be given when they were.
+    pub missed: Missed,
+}
+
+/// What becomes of ticks that were due while the engine was down, or the module busy until the
+/// next one was due, too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Missed {
+    /// They are left out.
+    Skip,
+    /// The last of them is given, for all of them.
+    #[default]
+    Once,
+    /// Each is given, in order.
+    All,
 }
 
 /// Canonical blocks of one chain.

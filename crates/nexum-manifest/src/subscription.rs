@@ -6,10 +6,11 @@ use nexum_types::{Address, ChainId, Depth, LogFilter};
 use serde_json::{Value, json};
 
 use crate::{
-    BlockSubscription, Delivery, LogSubscription, OnLag, Start, Subscription,
+    BlockSubscription, Delivery, LogSubscription, OnLag, Start, Subscription, cron,
     decode::{At, Decode, Decoder, Node, Tried, Written, table},
     event::Signature,
     lists::{OneOrMore, report_repeated},
+    source::Span,
     topics::{RawTopics, RawWhere, Topics, plain},
     values::{AtLeast, Between},
     wording::{nearest, quoted},
@@ -18,7 +19,7 @@ use crate::{
 table! {
     /// Canonical blocks of one chain.
     struct RawBlock {
-        /// What the events are: "block" or "log".
+        /// What the events are: "block", "log" or "cron".
         required kind: IsBlock,
         /// The chain. It is one of `chains.required` or `chains.optional`.
         required chain_id: At<ChainId>,
@@ -38,7 +39,7 @@ table! {
 table! {
     /// Logs of one chain that match, all of a block together. At least one of `address`, `event` and `topics` is needed.
     struct RawLog {
-        /// What the events are: "block" or "log".
+        /// What the events are: "block", "log" or "cron".
         required kind: IsLog,
         /// The chain. It is one of `chains.required` or `chains.optional`.
         required chain_id: At<ChainId>,
@@ -67,6 +68,8 @@ table! {
 pub(crate) struct RawSubscription {
     /// The chain, where it is good.
     pub(crate) chain_id: Option<At<ChainId>>,
+    /// Where what is wrong with all of it is told.
+    pub(crate) span: Option<Span>,
     /// `None` after every problem with it has been reported.
     pub(crate) subscription: Option<Subscription>,
 }
@@ -82,7 +85,7 @@ impl Decode for RawSubscription {
         log["dependentRequired"] = json!({ "where": ["event"] });
         let one_of = ["address", "event", "topics"].map(|key| json!({ "required": [key] }));
         log["anyOf"] = json!(one_of);
-        json!({ "oneOf": [block, log] })
+        json!({ "oneOf": [block, log, cron::schema()] })
     }
 
     fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
@@ -99,10 +102,17 @@ impl Decode for RawSubscription {
             {
                 Kind::Log
             }
+            None if ["schedule", "timezone", "missed"]
+                .iter()
+                .any(|key| has(key).is_some()) =>
+            {
+                Kind::Cron
+            }
             None => Kind::Block,
         };
         match kind {
             Kind::Block => RawBlock::decode(node, decoder).map(|raw| raw.resolve(decoder)),
+            Kind::Cron => cron::decode(node, decoder),
             Kind::Log => {
                 let before = decoder.found.len();
                 let raw = RawLog::decode(node, decoder)?.resolve(decoder);
@@ -129,6 +139,7 @@ impl RawBlock {
         };
         RawSubscription {
             subscription: subscription(),
+            span: self.chain_id.as_ref().map(|chain| chain.span.clone()),
             chain_id: self.chain_id,
         }
     }
@@ -155,6 +166,7 @@ impl RawLog {
         };
         RawSubscription {
             subscription: subscription(),
+            span: self.chain_id.as_ref().map(|chain| chain.span.clone()),
             chain_id: self.chain_id,
         }
     }
@@ -272,13 +284,14 @@ impl Decode for Addresses {
 enum Kind {
     Block,
     Log,
+    Cron,
 }
 
 impl Decode for Kind {
-    const EXPECTS: &'static str = "\"block\" or \"log\"";
+    const EXPECTS: &'static str = "\"block\", \"log\" or \"cron\"";
 
     fn schema() -> Value {
-        json!({ "type": "string", "enum": ["block", "log"] })
+        json!({ "type": "string", "enum": ["block", "log", "cron"] })
     }
 
     fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
@@ -286,16 +299,17 @@ impl Decode for Kind {
         match text {
             "block" => return Some(Self::Block),
             "log" => return Some(Self::Log),
-            "cron" | "message" => {
+            "cron" => return Some(Self::Cron),
+            "message" => {
                 let message = format!("this engine has no {text:?} subscriptions yet");
-                let help = "it has \"block\" and \"log\"";
+                let help = "it has \"block\", \"log\" and \"cron\"";
                 decoder.report_with_help(node.span(), message, "not available", help);
             }
             _ => {
                 let message = format!("there is no kind of subscription {}", quoted(text));
-                let help = match nearest(text, &["block", "log"]) {
+                let help = match nearest(text, &["block", "log", "cron"]) {
                     Some(near) => format!("did you mean {near:?}?"),
-                    None => "it takes \"block\" or \"log\"".to_owned(),
+                    None => "it takes \"block\", \"log\" or \"cron\"".to_owned(),
                 };
                 decoder.report_with_help(node.span(), message, "unknown", help);
             }
@@ -327,6 +341,21 @@ impl Decode for IsLog {
 
     fn schema() -> Value {
         json!({ "const": "log" })
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        Kind::decode(node, decoder).map(|_| Self)
+    }
+}
+
+/// The kind of a table that is of this one.
+pub(crate) struct IsCron;
+
+impl Decode for IsCron {
+    const EXPECTS: &'static str = Kind::EXPECTS;
+
+    fn schema() -> Value {
+        json!({ "const": "cron" })
     }
 
     fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {

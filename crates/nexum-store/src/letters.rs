@@ -49,9 +49,8 @@ impl DeadLetter {
     /// Whether its event is of this chain, and of this block or a later one.
     #[must_use]
     pub fn is_from(&self, chain: ChainId, at: BlockNumber) -> bool {
-        let Source::Chain(its, _) = self.source;
         let block = self.event.block_ref();
-        its == chain && block.is_none_or(|block| block.number >= at)
+        self.source.chain() == Some(chain) && block.is_none_or(|block| block.number >= at)
     }
 }
 

@@ -266,7 +266,7 @@ impl ModuleStore {
             .iter()
             .filter(|(_, letter)| letter.is_from(chain, at));
         let gone: Vec<_> = gone.map(|(id, _)| LetterChange::Remove(*id)).collect();
-        let of_chain = |(Source::Chain(id, _), _): &(Source, Cursor)| *id == chain;
+        let of_chain = |(source, _): &(Source, Cursor)| source.chain() == Some(chain);
         let before: Vec<_> = self.cursors().into_iter().filter(of_chain).collect();
         for (source, _) in &before {
             self.note(Step {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, U256};
-pub use block::{ChainBlock, ChainLog, IntoTopic, NewLog};
+pub use block::{ChainBlock, ChainLog, GENESIS_TIME, IntoTopic, NewLog};
 pub use branch::{Branch, News};
 #[cfg(feature = "server")]
 pub use heads::Heads;

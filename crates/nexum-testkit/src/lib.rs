@@ -41,8 +41,8 @@ pub mod wasm;
 mod wire;
 
 pub use chain::{
-    Branch, CallAnswer, CallInput, ChainBlock, ChainLog, ChainOpError, IntoTopic, NewLog, News,
-    ScriptedChain,
+    Branch, CallAnswer, CallInput, ChainBlock, ChainLog, ChainOpError, GENESIS_TIME, IntoTopic,
+    NewLog, News, ScriptedChain,
 };
 pub use fault::{Fault, Injection, RateLimit};
 pub use fixture::{

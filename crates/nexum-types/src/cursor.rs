@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, keccak256};
 use serde::{Deserialize, Serialize};
 
 use crate::{BlockNumber, BlockRef, ChainId, Log};
@@ -13,6 +13,43 @@ use crate::{BlockNumber, BlockRef, ChainId, Log};
 pub enum Source {
     /// The feed of one chain, at one depth.
     Chain(ChainId, Depth),
+    /// One schedule.
+    Schedule(ScheduleId),
+}
+
+impl Source {
+    /// The chain; none for a schedule.
+    #[must_use]
+    pub fn chain(&self) -> Option<ChainId> {
+        match self {
+            Self::Chain(chain, _) => Some(*chain),
+            Self::Schedule(_) => None,
+        }
+    }
+}
+
+/// Names a schedule by what it says: the first eight bytes of the Keccak-256 hash of its text. A
+/// module that is given another schedule begins anew with it, wherever the manifest has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ScheduleId(u64);
+
+impl ScheduleId {
+    /// The id of the schedule that a manifest writes like this.
+    #[must_use]
+    pub fn of(schedule: &str) -> Self {
+        let hash = keccak256(schedule);
+        Self(
+            hash[..8]
+                .iter()
+                .fold(0, |id, byte| id << 8 | u64::from(*byte)),
+        )
+    }
+}
+
+impl fmt::Display for ScheduleId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
 }
 
 /// How sure a block must be before it is delivered.
@@ -44,7 +81,10 @@ impl fmt::Display for Depth {
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Chain(chain, depth) = self;
+        let (chain, depth) = match self {
+            Self::Chain(chain, depth) => (chain, depth),
+            Self::Schedule(schedule) => return write!(f, "schedule {schedule}"),
+        };
         write!(f, "chain {chain}")?;
         match depth {
             Depth::Head => Ok(()),
@@ -75,16 +115,21 @@ pub enum Cursor {
     /// delivered from it on has been taken back: where the operator has put it, or after blocks
     /// that were skipped.
     Before(BlockNumber),
+    /// Every tick that was due up to and with this instant has been committed or left out, in
+    /// milliseconds since the Unix epoch, UTC. The cursor of a schedule, and of no chain.
+    Tick(u64),
 }
 
 impl Cursor {
-    /// The number of the block that the next event belongs to, at the earliest.
+    /// The number of the block that the next event belongs to, at the earliest; none for a
+    /// schedule.
     #[must_use]
-    pub fn next_number(&self) -> BlockNumber {
+    pub fn next_number(&self) -> Option<BlockNumber> {
         match self {
-            Self::Block(block) => block.number.next(),
-            Self::Part { block, .. } => block.number,
-            Self::Before(number) => *number,
+            Self::Block(block) => Some(block.number.next()),
+            Self::Part { block, .. } => Some(block.number),
+            Self::Before(number) => Some(*number),
+            Self::Tick(_) => None,
         }
     }
 }
@@ -97,6 +142,7 @@ impl fmt::Display for Cursor {
                 write!(f, "in block {} {}, turn {turn}", block.number, block.hash)
             }
             Self::Before(number) => write!(f, "before block {number}"),
+            Self::Tick(at_ms) => write!(f, "after {at_ms} ms"),
         }
     }
 }

@@ -17,8 +17,8 @@ mod write_set;
 
 pub use chain::{BoxFuture, ChainRpc, RpcRequest, RpcResult};
 pub use config::{Config, ConfigScalar, ConfigValue};
-pub use cursor::{Cursor, Delivered, Depth, Source};
-pub use event::{Block, BlockRef, Event, EventId};
+pub use cursor::{Cursor, Delivered, Depth, ScheduleId, Source};
+pub use event::{Block, BlockRef, Event, EventId, EventKind, Tick};
 pub use host_error::{HostError, HostErrorKind};
 pub use ids::{BlockNumber, ChainId, InvalidModuleName, ModuleName};
 pub use log::{Log, LogFilter, MAX_TOPICS};

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use nexum_engine::wire::{CursorReport, EntryReport, StateReport};
 use nexum_store::Inspection;
 
@@ -113,21 +114,41 @@ fn as_text(report: &StateReport) -> String {
 
 fn cursor_text(cursor: &CursorReport) -> String {
     let place = place_text(cursor);
-    match cursor.depth.as_str() {
-        "head" => format!("chain {} {place}", cursor.chain_id),
-        depth => format!("chain {} {depth} {place}", cursor.chain_id),
+    let (chain, schedule) = (
+        cursor.chain_id.unwrap_or_default(),
+        cursor.schedule.as_deref(),
+    );
+    match (schedule, cursor.depth.as_deref()) {
+        (Some(schedule), _) => format!("schedule {schedule} {place}"),
+        (None, None | Some("head")) => format!("chain {chain} {place}"),
+        (None, Some(depth)) => format!("chain {chain} {depth} {place}"),
     }
 }
 
 /// Where a cursor stands, for people.
 pub(crate) fn place_text(cursor: &CursorReport) -> String {
+    if let Some(at_ms) = cursor.fired_at_ms {
+        return format!("at {}", instant(at_ms));
+    }
     let position = match cursor.position.as_str() {
         "after" => "at",
         "within" => "in",
         other => other,
     };
     let hash: String = cursor.hash.iter().map(|hash| format!(" {hash}")).collect();
-    format!("{position} block {}{hash}", cursor.block)
+    format!(
+        "{position} block {}{hash}",
+        cursor.block.unwrap_or_default()
+    )
+}
+
+/// An instant, for people.
+pub(crate) fn instant(at_ms: u64) -> String {
+    let at = i64::try_from(at_ms).map(Timestamp::from_millisecond);
+    match at {
+        Ok(Ok(at)) => at.to_string(),
+        _ => format!("{at_ms} ms since 1970, UTC"),
+    }
 }
 
 /// Text where the value is printable, hex where not; cut where it is long.

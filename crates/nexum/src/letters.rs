@@ -9,6 +9,7 @@ use nexum_types::{ModuleName, WriteSet};
 use crate::{
     cli::{AskArgs, ChosenArgs, LettersArgs, LettersCommand},
     exit::Failure,
+    inspect::instant,
     modules::{route, show},
     place,
     table::table,
@@ -127,13 +128,14 @@ fn as_table(name: &ModuleName, letters: &[LetterReport]) -> String {
     let row = |letter: &LetterReport| {
         let what = match (letter.kind.as_str(), letter.removed) {
             ("block", _) => "block".to_owned(),
+            ("tick", _) => tick_text(letter),
             (_, false) => format!("{} logs", letter.logs),
             (_, true) => format!("{} logs, removed", letter.logs),
         };
         vec![
             letter.id.to_string(),
-            letter.chain_id.to_string(),
-            letter.block.to_string(),
+            or_none(letter.chain_id),
+            or_none(letter.block),
             what,
             letter.attempts.to_string(),
             if letter.retry { "yes" } else { "-" }.to_owned(),
@@ -149,14 +151,39 @@ fn as_table(name: &ModuleName, letters: &[LetterReport]) -> String {
     )
 }
 
+/// A number, or a dash where there is none.
+fn or_none(number: Option<u64>) -> String {
+    number.map_or_else(|| "-".to_owned(), |number| number.to_string())
+}
+
+fn tick_text(letter: &LetterReport) -> String {
+    let schedule = letter.schedule.as_deref().unwrap_or("-");
+    let due = letter.fired_at_ms.map(instant).unwrap_or_default();
+    format!("tick of {schedule} at {due}")
+}
+
 fn as_text(letter: &LetterReport) -> String {
     let mut text = String::new();
     let event = letter.event.as_ref();
     let event = event.and_then(|event| serde_json::to_string_pretty(event).ok());
+    let both = |one: Option<String>, other: &Option<String>| {
+        let other = other.as_deref().unwrap_or_default();
+        one.map(|one| format!("{one} {other}"))
+    };
+    let chain = both(letter.chain_id.map(|id| id.to_string()), &letter.depth);
+    let hash = both(letter.block.map(|block| block.to_string()), &letter.hash);
+    let (place, block) = match (chain, hash) {
+        (Some(chain), Some(hash)) => (("chain", chain), ("block", hash)),
+        _ => {
+            let schedule = letter.schedule.clone().unwrap_or_default();
+            let due = letter.fired_at_ms.map(instant).unwrap_or_default();
+            (("schedule", schedule), ("due", due))
+        }
+    };
     for (key, value) in [
         ("letter", letter.id.to_string()),
-        ("chain", format!("{} {}", letter.chain_id, letter.depth)),
-        ("block", format!("{} {}", letter.block, letter.hash)),
+        place,
+        block,
         ("attempts", letter.attempts.to_string()),
         ("time", format!("{} ms since 1970, UTC", letter.time_ms)),
         ("retry", letter.retry.to_string()),

@@ -12,6 +12,7 @@ use nexum_types::ModuleName;
 use crate::{
     cli::{AskArgs, LoadArgs, NameArgs, UpgradeArgs, Where},
     exit::{Code, Failure},
+    inspect::instant,
     output, place,
     table::table,
 };
@@ -173,9 +174,13 @@ fn as_table(modules: &[ModuleReport]) -> String {
 fn row(module: &ModuleReport) -> Vec<String> {
     let at = module.cursors.iter();
     let at: Vec<_> = at
-        .map(|cursor| match cursor.depth.as_str() {
-            "head" => format!("{}:{}", cursor.chain_id, cursor.block),
-            depth => format!("{}:{} ({depth})", cursor.chain_id, cursor.block),
+        .map(|cursor| {
+            let (chain, block) = (cursor.chain_id.zip(cursor.block), cursor.fired_at_ms);
+            match (chain, cursor.depth.as_deref(), block) {
+                (Some((chain, block)), None | Some("head"), _) => format!("{chain}:{block}"),
+                (Some((chain, block)), Some(depth), _) => format!("{chain}:{block} ({depth})"),
+                (None, _, at_ms) => at_ms.map_or_else(String::new, instant),
+            }
         })
         .collect();
     let error = module.stalled.as_ref().or(module.last_error.as_ref());

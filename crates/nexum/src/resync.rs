@@ -85,7 +85,7 @@ async fn online(client: &Client, args: &ResyncArgs) -> Result<Found, Failure> {
     };
     let done: wire::Resynced = client.post(&route(&args.module, "/resync"), &body).await?;
     let before = done.before.iter();
-    let before = before.map(|cursor| (cursor.depth.clone(), place_text(cursor)));
+    let before = before.filter_map(|cursor| Some((cursor.depth.clone()?, place_text(cursor))));
     let file: wire::StateReport = client.get(&route(&args.module, "/state?limit=1")).await?;
     Ok((file.file, before.collect(), done.dead_letters))
 }
@@ -98,7 +98,7 @@ fn offline(dir: &Path, args: &ResyncArgs) -> Result<Found, Failure> {
     let cursors = state.cursors().iter();
     let before: Vec<(Source, Cursor)> = cursors
         .map(|(source, cursor)| (*source, *cursor))
-        .filter(|(Source::Chain(chain, _), _)| *chain == args.chain)
+        .filter(|(source, _)| source.chain() == Some(args.chain))
         .collect();
     let file = state.path().display().to_string();
     let at = BlockNumber(args.block);
@@ -123,9 +123,10 @@ fn offline(dir: &Path, args: &ResyncArgs) -> Result<Found, Failure> {
         let store = dir.open_module(&args.module, StoreOptions::default())?;
         store.resync(args.chain, at)?;
     }
-    let before = before
-        .iter()
-        .map(|(Source::Chain(_, depth), cursor)| (depth.to_string(), cursor.to_string()));
+    let before = before.iter().filter_map(|(source, cursor)| match source {
+        Source::Chain(_, depth) => Some((depth.to_string(), cursor.to_string())),
+        Source::Schedule(_) => None,
+    });
     Ok((file, before.collect(), gone))
 }
 

@@ -205,7 +205,11 @@ fn chain_table(report: &EngineReport) -> Table<'static> {
 
 fn module_table(report: &EngineReport, rates: &BTreeMap<String, f64>) -> Table<'static> {
     let rows = report.modules.iter().map(|module| {
-        let at = module.cursors.iter().map(|cursor| cursor.block).max();
+        let at = module
+            .cursors
+            .iter()
+            .filter_map(|cursor| cursor.block)
+            .max();
         let rate = rates.get(&module.name);
         let error = module.stalled.as_ref().or(module.last_error.as_ref());
         let cells = [

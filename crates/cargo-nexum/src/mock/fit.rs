@@ -6,7 +6,7 @@ use nexum_manifest::{ManifestErrors, ModuleFile, Place, Problem, Subscription};
 use nexum_testkit::{Act, ConfigScalar, ConfigSetting, NewLog, ScriptError};
 use nexum_types::{B256, BlockNumber, ChainId, ConfigValue, Log};
 
-use super::Told;
+use super::{Told, stage};
 use crate::exit::Failure;
 
 /// A line that is none.
@@ -64,7 +64,25 @@ pub(super) fn check(told: &Told, module: &ModuleFile) -> Result<(), Failure> {
     }
     for step in &told.fixture.steps {
         let what = match &step.act {
-            Act::Tick { .. } => "schedules",
+            Act::Tick { schedule } => {
+                let known = stage::schedules(manifest);
+                if !known.iter().any(|known| known.text() == schedule) {
+                    let message = format!("the manifest has no schedule {schedule:?}");
+                    let help = match known.is_empty() {
+                        true => "add a [[subscription]] with kind = \"cron\"".to_owned(),
+                        false => format!(
+                            "it has {}",
+                            known
+                                .iter()
+                                .map(|known| format!("{:?}", known.text()))
+                                .collect::<Vec<_>>()
+                                .join(", ")
+                        ),
+                    };
+                    problems.push(problem(step.line, message).with_help(help));
+                }
+                continue;
+            }
             Act::Message { .. } => "messages",
             Act::Http { .. } => "http",
             _ => continue,

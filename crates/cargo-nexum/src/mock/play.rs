@@ -7,13 +7,14 @@ use std::{
 };
 
 use nexum_engine::{ModuleStatus, OperateError, Phase};
-use nexum_host::Host;
+use nexum_host::{Clock as _, Host};
 use nexum_testkit::{Act, Action, Expect, Expectation, FixtureStep};
-use nexum_types::{Depth, ModuleName, Source, StateBackend as _};
+use nexum_types::{Cursor, Depth, ModuleName, ScheduleId, Source, StateBackend as _};
 
 use super::{
     Told,
     book::Book,
+    clock::MockClock,
     fit,
     report::{RunReport, UnmetReport},
     seed::Entry,
@@ -28,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(1);
 
 /// Plays one fixture in an engine of its own.
 pub(super) async fn play(
-    host: &Arc<Host>,
+    (host, clock): (&Arc<Host>, &Arc<MockClock>),
     built: &Built,
     told: &Told,
     given: &[Entry],
@@ -49,6 +50,7 @@ pub(super) async fn play(
         .collect();
     let mut player = Player {
         name: manifest.name.clone(),
+        clock: Arc::clone(clock),
         staged,
         book,
         told,
@@ -98,6 +100,7 @@ enum Settled {
 
 struct Player<'a> {
     name: ModuleName,
+    clock: Arc<MockClock>,
     staged: Staged,
     book: Arc<Book>,
     told: &'a Told,
@@ -122,6 +125,7 @@ impl Player<'_> {
                     Settled::Yes
                 }
                 Act::Chain(chain, action) => self.act(step, *chain, action).await?,
+                Act::Tick { schedule } => self.tick(schedule).await?,
                 // Refused before anything ran.
                 _ => Settled::Yes,
             };
@@ -157,6 +161,29 @@ impl Player<'_> {
         }
         if let Action::Wait(duration) = action {
             tokio::time::sleep(*duration).await;
+        }
+        self.clock
+            .is(Duration::from_secs(staged.chain.head().timestamp));
+        if before.phase == Phase::Backoff {
+            self.hurry().await?;
+        }
+        if self.settle(before.failed).await == Settled::No {
+            return Ok(Settled::No);
+        }
+        // By now all that the chain has brought is handled.
+        self.clock.lets_schedules_come();
+        Ok(self.settle(before.failed).await)
+    }
+
+    /// Lets time pass until a schedule is due, and waits until the engine has handled that.
+    async fn tick(&mut self, schedule: &str) -> Result<Settled, Failure> {
+        let before = self.status();
+        let schedules = self.staged.schedules.iter();
+        let mut named = schedules.filter(|known| known.text() == schedule);
+        let now = u64::try_from(self.clock.schedules().as_millis()).unwrap_or(u64::MAX);
+        if let Some(due) = named.next().and_then(|known| known.next_after(now)) {
+            self.clock.is(Duration::from_millis(due));
+            self.clock.lets_schedules_come();
         }
         if before.phase == Phase::Backoff {
             self.hurry().await?;
@@ -200,7 +227,10 @@ impl Player<'_> {
 
     /// Whether the module is done with a source as it is, or cannot come to know how it is.
     fn rests(&self, status: &ModuleStatus, source: Source) -> bool {
-        let Source::Chain(chain, depth) = source;
+        let (chain, depth) = match source {
+            Source::Chain(chain, depth) => (chain, depth),
+            Source::Schedule(id) => return self.is_past(status, id),
+        };
         let Some((_, staged)) = self.staged.chain(chain.0) else {
             return true;
         };
@@ -219,6 +249,17 @@ impl Player<'_> {
             }
         };
         is_at_head && knows_depth
+    }
+
+    /// Whether nothing of a schedule is due.
+    fn is_past(&self, status: &ModuleStatus, id: ScheduleId) -> bool {
+        let Some(Cursor::Tick(done_ms)) = status.cursors.get(&Source::Schedule(id)) else {
+            return false;
+        };
+        let mut schedules = self.staged.schedules.iter();
+        let schedule = schedules.find(|schedule| schedule.id() == id);
+        let next = schedule.and_then(|schedule| schedule.next_after(*done_ms));
+        next.is_none_or(|next| Duration::from_millis(next) > self.clock.schedules())
     }
 
     fn status(&self) -> ModuleStatus {

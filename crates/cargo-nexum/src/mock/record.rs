@@ -24,7 +24,7 @@ use nexum_types::{
 };
 use serde_json::{Value, json};
 
-use super::{interrupted, tell};
+use super::{interrupted, stage, tell};
 use crate::{
     build::{self, Built},
     cli::RunArgs,
@@ -213,6 +213,8 @@ impl<'a> Live<'a> {
         let is_plain = |one: &Subscription| match one {
             Subscription::Block(block) => block.every.get() == 1 && block.depth == Depth::Head,
             Subscription::Log(log) => log.depth == Depth::Head,
+            // What is due meanwhile is not in the chain.
+            Subscription::Cron(_) => false,
         };
         if failed == 0 && built.manifest.subscriptions.iter().all(is_plain) {
             let _ = write!(text, "\nexpect {{\n  events {events}\n}}\n");
@@ -349,14 +351,8 @@ fn begin_at(
     built: &Built,
     live: &Live<'_>,
 ) -> Result<Vec<Source>, nexum_store::StoreError> {
-    let of_chain = |one: &Subscription| match one {
-        Subscription::Block(block) => Source::Chain(block.chain_id, block.depth),
-        Subscription::Log(log) => Source::Chain(log.chain_id, log.depth),
-    };
-    let mut sources: Vec<_> = built.manifest.subscriptions.iter().map(of_chain).collect();
-    sources.retain(|Source::Chain(chain, _)| chain.0 == live.chain);
-    sources.sort();
-    sources.dedup();
+    let mut sources = stage::sources(&built.manifest);
+    sources.retain(|source| source.chain().is_some_and(|chain| chain.0 == live.chain));
     let dir = StateDir::open(state_dir)?;
     let store = dir.open_module(&built.manifest.name, StoreOptions::default())?;
     for source in &sources {
@@ -364,7 +360,7 @@ fn begin_at(
         store.commit(&nexum_types::WriteSet::default(), Some(step))?;
     }
     store.flush()?;
-    Ok(sources)
+    Ok(sources.into_iter().collect())
 }
 
 async fn ask(url: &str, method: &str, params: Value) -> Result<Value, Failure> {

@@ -5,7 +5,9 @@ use std::{collections::BTreeSet, fmt::Write as _, path::Path, sync::Arc};
 
 use nexum_engine::{Backoff, Engine, Observer, Options};
 use nexum_host::Host;
-use nexum_manifest::{ManifestErrors, ModuleManifest, Place, Problem, Setup, Subscription};
+use nexum_manifest::{
+    ManifestErrors, ModuleManifest, Place, Problem, Schedule, Setup, Subscription,
+};
 use nexum_store::{StateDir, Step, StoreOptions};
 use nexum_testkit::{
     Action, ConfigScalar, ConfigSetting, Endpoint, Fixture, RpcServer, ScriptedChain, Stage,
@@ -31,6 +33,8 @@ pub(super) struct Staged {
     pub(super) engine: Engine,
     /// Where events come from.
     pub(super) sources: BTreeSet<Source>,
+    /// The module's schedules.
+    pub(super) schedules: Vec<Schedule>,
 }
 
 /// A chain with the servers in front of it.
@@ -125,6 +129,7 @@ impl Staged {
             chains,
             engine,
             sources,
+            schedules: schedules(&manifest),
         })
     }
 
@@ -233,12 +238,22 @@ fn put(table: &mut toml::Table, key: &str, value: toml::Value) {
 }
 
 /// The sources of a module's events.
-fn sources(manifest: &ModuleManifest) -> BTreeSet<Source> {
+pub(super) fn sources(manifest: &ModuleManifest) -> BTreeSet<Source> {
     let source = |subscription: &Subscription| match subscription {
         Subscription::Block(block) => Source::Chain(block.chain_id, block.depth),
         Subscription::Log(log) => Source::Chain(log.chain_id, log.depth),
+        Subscription::Cron(cron) => Source::Schedule(cron.schedule.id()),
     };
     manifest.subscriptions.iter().map(source).collect()
+}
+
+/// The schedules of a module.
+pub(super) fn schedules(manifest: &ModuleManifest) -> Vec<Schedule> {
+    let schedule = |subscription: &Subscription| match subscription {
+        Subscription::Cron(cron) => Some(cron.schedule.clone()),
+        Subscription::Block(_) | Subscription::Log(_) => None,
+    };
+    manifest.subscriptions.iter().filter_map(schedule).collect()
 }
 
 /// Makes the state that the module begins with. It has come to the genesis block of each chain:
@@ -257,7 +272,7 @@ fn plant(
         .open_module(&manifest.name, StoreOptions::default())
         .map_err(failed)?;
     let at_genesis = |source: &Source| {
-        let Source::Chain(chain, _) = source;
+        let chain = source.chain()?;
         let chain = chains.iter().find(|staged| staged.id() == chain.0)?;
         let genesis = chain.chain.head();
         let block = BlockRef {

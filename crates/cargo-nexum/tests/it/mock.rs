@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::package::{Package, play};
+use crate::package::{BLOCKS, Package, play};
 
 const ONE: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 const ONE_KEY: &str = "balance/0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
@@ -210,7 +210,7 @@ fn logs_come_decoded_from_signatures_and_are_taken_back_by_a_reorg() {
         .tells("a [[subscription]] takes this event, but not from 0x00000000000000000000000000000000000000c1")
         .tells("takes logs of this address, but of another event")
         .tells("the manifest does not name chain 7")
-        .tells("the engine does not host schedules yet")
+        .tells("the manifest has no schedule \"* * * * *\"")
         .tells("the engine does not host http yet");
 }
 
@@ -243,4 +243,29 @@ fn every_fixture_of_the_package_is_played_with_a_state_of_its_own() {
     let (a, b) = (ended.stdout.find("a.nexum"), ended.stdout.find("b.nexum"));
     assert!(a.unwrap() < b.unwrap());
     ended.prints("ok: 2 fixtures\n");
+}
+
+/// The clock of a mock run begins at 22:13:20, and a block is 12 seconds.
+#[test]
+fn schedules_come_due_with_the_time_of_blocks_and_when_they_are_told_to() {
+    let package = Package::of_fixture("ticks", "played-ticks");
+    let schedules = "[[subscription]]\nkind = \"cron\"\nschedule = \"*/5 * * * *\"\n\
+                     [[subscription]]\nkind = \"cron\"\nevery = \"20s\"\nmissed = \"all\"\n";
+    let lines = format!("{BLOCKS}{schedules}");
+    package.manifest(
+        "played-ticks",
+        &["chain", "clock", "local-store", "logging"],
+        &lines,
+    );
+    let ended = package.play(
+        "chain 31337\nmine\nexpect {\nevents 1\n}\nmine\nexpect {\nevents 2\n}\n\
+         tick \"20s\"\nexpect {\nevents 1\n}\ntick \"*/5 * * * *\"\nexpect {\nevents 4\n}\n",
+    );
+    // 22:15:00 is 100 seconds after the beginning.
+    ended.ends(0).prints("-1700000100000-tick  ok");
+    package
+        .play("chain 31337\ntick \"20 s\"\n")
+        .ends(3)
+        .tells("the manifest has no schedule \"20 s\"")
+        .tells("it has \"*/5 * * * *\", \"20s\"");
 }

@@ -76,6 +76,11 @@ fn a_module_of_logs() {
 }
 
 #[test]
+fn a_module_of_a_schedule() {
+    is_right("cron", "scaffold-cron");
+}
+
+#[test]
 fn an_empty_module() {
     is_right("empty", "scaffold-empty");
 }
@@ -100,7 +105,7 @@ fn bad_names_and_folders_that_exist_are_refused_and_left_alone() {
     );
     nexum(parent.path(), &["new", "a", "--template", "frog"])
         .ends(2)
-        .tells("possible values: block, log, empty");
+        .tells("possible values: block, log, cron, empty");
     let report = nexum(parent.path(), &["new", "told", "--json"])
         .ends(0)
         .json();

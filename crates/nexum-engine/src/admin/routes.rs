@@ -131,7 +131,7 @@ async fn resync(
     } = body(request).await?;
     let (chain, at) = (ChainId(chain_id), BlockNumber(at));
     let found = engine.read(&name, move |store| {
-        let of_chain = |(Source::Chain(id, _), _): &(Source, Cursor)| *id == chain;
+        let of_chain = |(source, _): &(Source, Cursor)| source.chain() == Some(chain);
         let letters = store.letters()?;
         let gone = letters
             .iter()

@@ -138,7 +138,10 @@ impl ModuleLook {
 
 fn lag(status: &StatusBoard, feeds: &BTreeMap<ChainId, Feed>) -> BTreeMap<ChainId, u64> {
     let mut lag = BTreeMap::new();
-    for (Source::Chain(chain, depth), next) in status.next_blocks() {
+    for (source, next) in status.next_blocks() {
+        let Source::Chain(chain, depth) = source else {
+            continue;
+        };
         let Some(newest) = feeds.get(&chain).and_then(|feed| feed.newest(depth)) else {
             continue;
         };

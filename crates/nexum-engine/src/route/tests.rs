@@ -85,6 +85,7 @@ fn given(route: &Route, block: &FeedBlock) -> Vec<(u32, String)> {
     let shown = |event: Event| match event {
         Event::Block(_) => "b".to_owned(),
         Event::Logs(logs) => logs.iter().map(|log| log.log_index.to_string()).collect(),
+        Event::Tick(_) => unreachable!("a route deals none"),
     };
     let deals = route.deals(block, &Given::default()).into_iter();
     deals.map(|deal| (deal.turn, shown(deal.event))).collect()
@@ -251,7 +252,7 @@ fn with_pushed() -> Route {
 /// The turns of the deals, each with the indices of its logs.
 fn turns(deals: &[Deal]) -> Vec<(u32, Vec<u32>)> {
     let indices = |event: &Event| match event {
-        Event::Block(_) => Vec::new(),
+        Event::Block(_) | Event::Tick(_) => Vec::new(),
         Event::Logs(logs) => logs.iter().map(|log| log.log_index).collect(),
     };
     let turn = |deal: &Deal| (deal.turn, indices(&deal.event));

@@ -41,6 +41,7 @@ mod remembered;
 mod reorgs;
 mod rooms;
 mod rpc;
+mod schedules;
 mod servers;
 mod status_page;
 mod transactions;

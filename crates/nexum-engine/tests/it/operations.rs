@@ -312,7 +312,7 @@ async fn a_copy_of_a_running_modules_state_is_whole() {
     let cursors: Vec<_> = copied
         .cursors()
         .values()
-        .map(|cursor| cursor.next_number().0)
+        .map(|cursor| cursor.next_number().unwrap().0)
         .collect();
     assert_eq!(cursors, [41]);
 }

@@ -69,7 +69,7 @@ async fn a_pushed_log_is_handled_while_its_block_is_still_asked_for_and_only_onc
     assert!(
         held.cursors
             .values()
-            .all(|cursor| cursor.next_number().0 == number)
+            .all(|cursor| cursor.next_number().unwrap().0 == number)
     );
     server.heal();
     settle(&server, &engine, "log-fold").await;

@@ -261,7 +261,7 @@ async fn what_is_not_read_any_more_is_not_told_of() {
         .module(module.clone().subscribed(&both));
     let engine = world.start().await;
     let stands = |status: &ModuleStatus| {
-        let reached = |(_, cursor): (_, &Cursor)| cursor.next_number().0 > 5;
+        let reached = |(_, cursor): (_, &Cursor)| cursor.next_number().unwrap().0 > 5;
         status.cursors.len() == 2 && status.cursors.iter().all(reached)
     };
     engine.until("leaves", "it has come to both", stands).await;

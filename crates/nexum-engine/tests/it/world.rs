@@ -16,7 +16,7 @@ use nexum_engine::{
     Backoff, CodeOrigins, Engine, LogBook, ModuleStatus, Observer, Operator, Options, Phase,
     StartError, Stopped,
 };
-use nexum_host::{Host, SystemClock};
+use nexum_host::{Clock, Host, SystemClock};
 use nexum_manifest::{Setup, Start};
 use nexum_store::{StateDir, StoreError};
 use nexum_testkit::{RpcServer, ScriptedChain, guests};
@@ -72,6 +72,7 @@ pub(crate) struct Module {
     optional_chains: Vec<u64>,
     subscriptions: Vec<(u64, Start)>,
     log_subscriptions: Vec<String>,
+    schedules: Vec<String>,
     resources: String,
     restart: String,
     durability: String,
@@ -112,6 +113,7 @@ impl Module {
             optional_chains: Vec::new(),
             subscriptions: vec![(CHAIN, Start::Number(BlockNumber(1)))],
             log_subscriptions: Vec::new(),
+            schedules: Vec::new(),
             resources: String::new(),
             restart: String::new(),
             durability: "\"event\"".to_owned(),
@@ -169,6 +171,12 @@ impl Module {
     /// One more subscription to logs of [`CHAIN`], after those there are: its further lines.
     pub(crate) fn logs(mut self, lines: &str) -> Self {
         self.log_subscriptions.push(lines.to_owned());
+        self
+    }
+
+    /// A schedule: its lines.
+    pub(crate) fn cron(mut self, lines: &str) -> Self {
+        self.schedules.push(lines.to_owned());
         self
     }
 
@@ -251,6 +259,9 @@ impl Module {
             )
             .unwrap();
         }
+        for lines in &self.schedules {
+            write!(text, "[[subscription]]\nkind = \"cron\"\n{lines}\n").unwrap();
+        }
         for lines in &self.log_subscriptions {
             write!(
                 text,
@@ -283,6 +294,15 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         Self::within(tempfile::tempdir().unwrap(), None)
+    }
+
+    /// Everything in it gets its time from this.
+    pub(crate) fn at(self, clock: Arc<dyn Clock>) -> Self {
+        let host = Arc::new(Host::new(clock).unwrap());
+        Self {
+            host: Some(host),
+            ..self
+        }
     }
 
     /// A world for a test that starts very many engines: they share a wasm engine, and their
@@ -585,7 +605,7 @@ impl Running {
         let what = format!("block {number} is reached");
         self.until(module, &what, |status| {
             let cursor = status.cursors.get(&source);
-            cursor.is_some_and(|cursor| cursor.next_number().0 > number)
+            cursor.is_some_and(|cursor| cursor.next_number().is_some_and(|next| next.0 > number))
         })
         .await;
     }

@@ -34,6 +34,7 @@ pub(super) fn subscriptions(handlers: &Handlers, file: &File, errors: &mut Error
     };
     let has_block = takes(|kind| matches!(kind, Kind::Block));
     let has_log = takes(|kind| matches!(kind, Kind::Log | Kind::LogOf(_)));
+    let has_tick = takes(|kind| matches!(kind, Kind::Tick));
     if handlers.config.is_none()
         && let Some(place) = file.places.config.values().next()
     {
@@ -49,6 +50,7 @@ pub(super) fn subscriptions(handlers: &Handlers, file: &File, errors: &mut Error
         let (is_taken, what, kind) = match subscription {
             Subscription::Block(_) => (has_block, "blocks", Kind::Block),
             Subscription::Log(_) => (has_log, "logs", Kind::Log),
+            Subscription::Cron(_) => (has_tick, "ticks", Kind::Tick),
         };
         if !is_taken && told.insert(what) {
             errors.over(&handlers.self_ty, untaken(place, what, &kind, handlers));
@@ -66,7 +68,7 @@ fn placed(file: &File) -> impl Iterator<Item = (&Subscription, &Place)> {
 fn logs(file: &File) -> impl Iterator<Item = (&LogSubscription, &Place)> {
     placed(file).filter_map(|(subscription, place)| match subscription {
         Subscription::Log(log) => Some((log, place)),
-        Subscription::Block(_) => None,
+        Subscription::Block(_) | Subscription::Cron(_) => None,
     })
 }
 
@@ -78,16 +80,15 @@ fn is_served(kind: &Kind, file: &File) -> bool {
         Kind::Block => subscriptions.any(|one| matches!(one, Subscription::Block(_))),
         Kind::Log => subscriptions.any(|one| matches!(one, Subscription::Log(_))),
         Kind::LogOf(_) => true,
-        Kind::Tick | Kind::Message => false,
+        Kind::Tick => subscriptions.any(|one| matches!(one, Subscription::Cron(_))),
+        Kind::Message => false,
         Kind::Event => subscriptions.next().is_some(),
     }
 }
 
 fn unserved(kind: &Kind, file: &File) -> String {
     let (handler, shown) = (kind.shown(), &file.shown);
-    if let (Kind::Tick | Kind::Message, Some(refusal)) =
-        (kind, suggestions::refusal(kind, &file.manifest))
-    {
+    if let (Kind::Message, Some(refusal)) = (kind, suggestions::refusal(kind, &file.manifest)) {
         return format!("nothing can call `{handler}`: {refusal}");
     }
     let subscription = suggestions::subscription(kind, &file.manifest);

@@ -367,7 +367,7 @@ name = \"x-2\"
     assert_eq!(first.manifest.chains, [ChainId(1)].into());
     assert_eq!(first.manifest.absent_chains, [ChainId(5)].into());
     assert_eq!(first.manifest.subscriptions.len(), 1);
-    assert_eq!(first.manifest.subscriptions[0].chain_id(), ChainId(1));
+    assert_eq!(first.manifest.subscriptions[0].chain_id(), Some(ChainId(1)));
 }
 
 #[test]

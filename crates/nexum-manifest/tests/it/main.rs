@@ -15,6 +15,7 @@ mod engine_file;
 mod log_filters;
 mod module_file;
 mod observability;
+mod schedules;
 mod schema;
 mod secrets;
 mod subscriptions;

@@ -399,10 +399,10 @@ nexum.toml:9:14: `module.state.durability` takes \"event\" or { interval = \"1s\
 #[test]
 fn subscriptions_are_of_a_known_kind_and_chain() {
     check_line(
-        "[[subscription]]\nkind = \"cron\"\nschedule = \"* * * * *\"\n[[subscription]]\nkind = \"blocks\"",
+        "[[subscription]]\nkind = \"message\"\ncontent_topic = \"/a/1/b/proto\"\n[[subscription]]\nkind = \"blocks\"",
         "
-nexum.toml:9:8: this engine has no \"cron\" subscriptions yet
-  help: it has \"block\" and \"log\"
+nexum.toml:9:8: this engine has no \"message\" subscriptions yet
+  help: it has \"block\", \"log\" and \"cron\"
 nexum.toml:12:8: there is no kind of subscription \"blocks\"
   help: did you mean \"block\"?
 ",
@@ -425,7 +425,7 @@ nexum.toml:13:12: two subscriptions take the same blocks of chain 1
 nexum.toml:14:9: `subscription.start` does not take \"genesis\"
   help: write \"latest\", or a block number without quotes
 nexum.toml:15:1: `subscription.kind` is missing
-  help: What the events are: \"block\" or \"log\"
+  help: What the events are: \"block\", \"log\" or \"cron\"
 nexum.toml:16:12: `subscription.chain_id` is 2, which is not in `chains.required` or `chains.optional`
   help: add 2 to `chains.required`
 nexum.toml:17:9: `subscription.start` is -1, and the least is 0

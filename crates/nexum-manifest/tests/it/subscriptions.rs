@@ -168,7 +168,7 @@ fn without_a_kind_the_other_keys_tell() {
         &format!("{MODULE}[[subscription]]\nchain_id = 1\naddress = \"{A}\"\nevery = 1\n"),
         r#"
 nexum.toml:8:1: `subscription.kind` is missing
-  help: What the events are: "block" or "log"
+  help: What the events are: "block", "log" or "cron"
 nexum.toml:11:1: unknown key `every` in `subscription`
   help: the keys here are `kind`, `chain_id`, `address`, `event`, `where`, `topics`, `start`, `confirmations`, `finality`, `on_lag`, `delivery`
 "#,

@@ -57,6 +57,12 @@ impl Chains {
             .clone()
     }
 
+    /// The time of the newest block of any chain, in milliseconds since the Unix epoch.
+    pub(super) fn newest_ms(&self) -> u64 {
+        let heads = self.chains.values().map(|chain| chain.head().timestamp);
+        heads.max().unwrap_or(0).saturating_mul(1000)
+    }
+
     pub(super) fn endpoint(&mut self, chain_id: u64) -> Rc<MockEndpoint> {
         Rc::clone(self.endpoints.entry(chain_id).or_default())
     }

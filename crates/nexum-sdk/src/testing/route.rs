@@ -2,16 +2,26 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use nexum_manifest::{BlockSubscription, LogSubscription, ModuleManifest, Start, Subscription};
+use nexum_manifest::{
+    BlockSubscription, CronSubscription, LogSubscription, Missed, ModuleManifest, Start,
+    Subscription,
+};
 use nexum_testkit::{ChainBlock, ScriptedChain};
 use nexum_types::{ChainId, Depth};
 
 use super::chains::Chains;
-use crate::{Block, Event, Log};
+use crate::{Block, Event, Log, Tick};
 
 /// What one module gets, from all of its chains.
 pub(super) struct Router {
     sources: BTreeMap<(ChainId, Depth), Source>,
+    timers: Vec<Timer>,
+}
+
+/// A schedule, and when it was due last.
+struct Timer {
+    cron: CronSubscription,
+    done_ms: u64,
 }
 
 /// What it gets from one chain, at one depth.
@@ -35,7 +45,8 @@ struct Given {
 
 impl Router {
     /// The routes of a module that begins now.
-    pub(super) fn new(manifest: &ModuleManifest, chains: &mut Chains) -> Self {
+    pub(super) fn new(manifest: &ModuleManifest, chains: &mut Chains, now_ms: u64) -> Self {
+        let mut timers = Vec::new();
         let mut sources: BTreeMap<_, Source> = BTreeMap::new();
         for subscription in &manifest.subscriptions {
             match subscription {
@@ -47,12 +58,56 @@ impl Router {
                     let source = sources.entry((log.chain_id, log.depth)).or_default();
                     source.logs.push(log.clone());
                 }
+                Subscription::Cron(cron) => timers.push(Timer {
+                    cron: cron.clone(),
+                    done_ms: now_ms,
+                }),
             }
         }
         for ((chain_id, depth), source) in &mut sources {
             source.begin(tip(&chains.chain(chain_id.0), *depth).unwrap_or_default());
         }
-        Self { sources }
+        Self { sources, timers }
+    }
+
+    /// When a schedule is due next, by the text that its ticks have; the texts of all schedules
+    /// where none is like that.
+    pub(super) fn next_tick(&self, schedule: &str) -> Result<Option<u64>, Vec<&str>> {
+        let text = |timer: &'_ Timer| timer.cron.schedule.text() == schedule;
+        match self.timers.iter().find(|timer| text(timer)) {
+            Some(timer) => Ok(timer.cron.schedule.next_after(timer.done_ms)),
+            None => Err(self
+                .timers
+                .iter()
+                .map(|timer| timer.cron.schedule.text())
+                .collect()),
+        }
+    }
+
+    /// The ticks that are due by now, in order.
+    pub(super) fn ticks(&mut self, now_ms: u64) -> Vec<Event> {
+        let mut due = Vec::new();
+        for (index, timer) in self.timers.iter_mut().enumerate() {
+            let schedule = &timer.cron.schedule;
+            let next = |after| schedule.next_after(after).filter(|next| *next <= now_ms);
+            let mut ticks = Vec::new();
+            while let Some(at_ms) = next(timer.done_ms) {
+                timer.done_ms = at_ms;
+                ticks.push(at_ms);
+            }
+            if timer.cron.missed != Missed::All {
+                ticks.drain(..ticks.len().saturating_sub(1));
+            }
+            due.extend(ticks.into_iter().map(|at_ms| (at_ms, index)));
+        }
+        due.sort_unstable();
+        let tick = |(fired_at, index): (u64, usize)| {
+            Event::Tick(Tick {
+                fired_at,
+                schedule: self.timers[index].cron.schedule.text().to_owned(),
+            })
+        };
+        due.into_iter().map(tick).collect()
     }
 
     /// Everything that has become due, in order.

@@ -56,7 +56,7 @@ impl<M: Module> Running<M> {
     pub(super) fn start(host: MockHost) -> Result<Self, Failure> {
         let router = {
             let world = &mut *host.world_mut();
-            Router::new(&world.manifest, &mut world.chains)
+            Router::new(&world.manifest, &mut world.chains, world.now_ms)
         };
         let mut running = Self {
             host,
@@ -89,7 +89,30 @@ impl<M: Module> Running<M> {
         outcome
     }
 
-    /// Gives the module everything that its subscriptions have let become due, in order.
+    /// Lets time pass until a schedule of the manifest is due, and gives the module that tick, with
+    /// everything else that is due by then. `schedule` is the text that its ticks have.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, as for [`Running::settle`].
+    ///
+    /// # Panics
+    ///
+    /// The manifest has no such schedule.
+    pub fn tick(&mut self, schedule: &str) -> Result<(), Failure> {
+        match self.router.next_tick(schedule) {
+            Ok(Some(due_ms)) => {
+                let mut world = self.host.world_mut();
+                world.now_ms = world.now_ms.max(due_ms);
+            }
+            Ok(None) => {}
+            Err(known) => panic!("the manifest has no schedule {schedule:?}; it has {known:?}"),
+        }
+        self.settle()
+    }
+
+    /// Gives the module everything that its subscriptions have let become due, in order: what the
+    /// chains have brought, and then the schedules that are due by the time of the newest block.
     ///
     /// # Errors
     ///
@@ -100,6 +123,17 @@ impl<M: Module> Running<M> {
             self.router.due(&mut world.chains)
         };
         self.due.extend(due);
+        self.give_due()?;
+        let now_ms = {
+            let world = &mut *self.host.world_mut();
+            world.now_ms = world.now_ms.max(world.chains.newest_ms());
+            world.now_ms
+        };
+        self.due.extend(self.router.ticks(now_ms));
+        self.give_due()
+    }
+
+    fn give_due(&mut self) -> Result<(), Failure> {
         while let Some(event) = self.due.front() {
             self.dispatch(event.clone())?;
             self.due.pop_front();

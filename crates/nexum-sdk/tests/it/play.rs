@@ -2,7 +2,7 @@
 
 use nexum_sdk::{
     Event, HostError, local_store,
-    testing::{Failure, MockHost, PlayError, Running},
+    testing::{BEGINNING_MS, Failure, MockHost, PlayError, Running},
 };
 
 use crate::{Recorder, manifest, module, word};
@@ -154,6 +154,41 @@ fn an_event_that_failed_is_rolled_back_and_comes_again_to_a_fresh_instance() {
         ["block 2", "block 3", "block 4"],
         "by the instance that came after"
     );
+}
+
+/// A mock host's clock begins at 22:13:20, and a block is 12 seconds.
+#[test]
+fn schedules_come_due_with_the_time_of_blocks_and_when_they_are_told_to() {
+    let host = MockHost::of(&manifest(
+        "
+        [[subscription]]
+        kind = 'block'
+        chain_id = 1
+        [[subscription]]
+        kind = 'cron'
+        schedule = '*/5 * * * *'
+        [[subscription]]
+        kind = 'cron'
+        every = '10s'
+        missed = 'all'",
+    ));
+    let mut running = host.start::<Recorder>().unwrap();
+    running.play("chain 1\nmine").unwrap();
+    assert_eq!(given(&running), ["block 1", "tick 10s"]);
+    running.tick("*/5 * * * *").unwrap();
+    assert_eq!(host.now_ms(), BEGINNING_MS + 100_000);
+    // Ten of them, and the one that is due together with the last.
+    let seen = given(&running);
+    assert_eq!(seen.len(), 1 + 10 + 1);
+    assert_eq!(seen[seen.len() - 2..], ["tick */5 * * * *", "tick 10s"]);
+}
+
+#[test]
+#[should_panic = "the manifest has no schedule \"5m\"; it has [\"10s\"]"]
+fn a_schedule_that_there_is_not_is_told() {
+    let host = MockHost::of(&manifest("[[subscription]]\nkind = 'cron'\nevery = '10s'"));
+    let mut running = host.start::<Recorder>().unwrap();
+    let _ = running.tick("5m");
 }
 
 #[test]

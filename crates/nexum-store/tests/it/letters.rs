@@ -2,7 +2,7 @@
 //! they are committed with the cursor, or not at all, is for `crash`.
 
 use nexum_store::{LetterChange, MAX_LETTERS, ModuleStore, StateDir, StoreError, StoreOptions};
-use nexum_types::{BlockNumber, ChainId, Cursor, Source, WriteSet};
+use nexum_types::{BlockNumber, ChainId, Cursor, WriteSet};
 use tempfile::TempDir;
 
 use crate::world::{SOURCE, cursor, letter};
@@ -51,7 +51,7 @@ fn those_from_a_block_on_go_when_the_cursor_is_put_before_it() {
     store
         .commit_letters(&WriteSet::default(), Some(step), &all)
         .unwrap();
-    let Source::Chain(chain, _) = SOURCE;
+    let chain = SOURCE.chain().unwrap();
     let elsewhere = store.resync(ChainId(chain.0 + 1), BlockNumber(0)).unwrap();
     assert_eq!((elsewhere.before, elsewhere.letters), (vec![], 0));
 

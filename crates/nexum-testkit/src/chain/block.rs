@@ -7,7 +7,7 @@ use alloy_primitives::{Address, B256, Bloom, BloomInput, Bytes, U256, keccak256}
 use super::state::{CallAnswer, State};
 
 /// The timestamp of block 0, in seconds since the Unix epoch.
-const GENESIS_TIME: u64 = 1_700_000_000;
+pub const GENESIS_TIME: u64 = 1_700_000_000;
 /// Seconds between two blocks, in the chain's own time.
 const BLOCK_TIME: u64 = 12;
 

@@ -16,6 +16,7 @@ fn module(name: &str, phase: Phase) -> ModuleLook {
             cursors: BTreeMap::new(),
             rests: BTreeMap::new(),
             skipped: 0,
+            missed: 0,
             stalled: None,
             failed: 0,
             failing: 0,

@@ -145,6 +145,7 @@ impl Samples {
         self.gauge(table::MODULE_LETTERS, &[name], status.letters as u64);
         self.flag(table::MODULE_STALLED, &[name], status.stalled.is_some());
         self.count(table::MODULE_SKIPPED, &[name], status.skipped);
+        self.count(table::MODULE_MISSED, &[name], status.missed);
         for (chain, behind) in lag {
             self.gauge(table::MODULE_LAG, &[name, &chain.to_string()], *behind);
         }

@@ -80,7 +80,7 @@ families! {
     MODULE_STATE = Gauge "nexum_module_state" ["module", "state"]
         "1 for what the module is doing, 0 for what it is not";
     MODULE_EVENTS = Counter "nexum_module_events_total" ["module", "kind", "outcome"]
-        "Events by kind (block, log) and by what became of them: handled, failed (and given again), parked as a dead letter; each attempt counts";
+        "Events by kind (block, log, cron) and by what became of them: handled, failed (and given again), parked as a dead letter; each attempt counts";
     MODULE_FAILURES = Counter "nexum_module_failures_total" ["module", "kind"]
         "Failures of calls, init included, by kind: error, trap, fuel, deadline, exit, store, letters-full, panic";
     MODULE_FAILING = Gauge "nexum_module_consecutive_failures" ["module"]
@@ -93,6 +93,8 @@ families! {
         "1 where a reorg was deeper than the window, so that the module gets nothing more of that chain until it is resynced, else 0";
     MODULE_SKIPPED = Counter "nexum_module_skipped_blocks_total" ["module"]
         "Blocks passed over, as on_lag = \"skip\" of the manifest says";
+    MODULE_MISSED = Counter "nexum_module_missed_ticks_total" ["module"]
+        "Ticks of schedules that were not given when they were due, nor later, as missed = \"skip\" or \"once\" of the manifest says";
     MODULE_LAG = Gauge "nexum_module_lag_blocks" ["module", "chain"]
         "Blocks that there are for the module, at the depth it asks for, and that it is not done with";
     MODULE_QUEUE = Histogram "nexum_module_queue_seconds" ["module"]

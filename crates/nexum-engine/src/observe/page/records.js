@@ -23,7 +23,9 @@ function showLetters(report) {
 function letterRow(letter) {
   const logs = plural(letter.logs, letter.removed ? "removed log" : "log", letter.removed ? "removed logs" : "logs");
   const what = letter.kind === "block" ? "block" : `${logs} of block`;
-  const event = `${what} ${count(letter.block)} of chain ${letter.chain_id}`;
+  const event = letter.kind === "tick"
+    ? `tick of ${letter.schedule} at ${new Date(letter.fired_at_ms).toISOString()}`
+    : `${what} ${count(letter.block)} of chain ${letter.chain_id}`;
   const retry = letter.retry ? ", to be given once more" : "";
   const cell = (label, text, kind) =>
     element("td", { role: "cell", "data-label": label, class: kind }, text);
