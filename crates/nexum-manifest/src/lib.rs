@@ -16,6 +16,7 @@ mod decode;
 mod engine;
 mod event;
 mod file;
+mod hosts;
 mod lists;
 mod log_levels;
 mod module;
@@ -32,6 +33,7 @@ mod wording;
 
 pub use bundle::Bundle;
 pub use engine::{EngineFile, Setup, schema_engine};
+pub use hosts::{HostPattern, NoHostPattern, Scheme};
 pub use log_levels::{LogLevel, LogLevels};
 pub use module::{ModuleFile, ModulePlaces, schema_module};
 pub use problem::{ManifestErrors, Problem, Summary};
