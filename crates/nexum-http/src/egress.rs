@@ -20,7 +20,6 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Egress(Arc<Shared>);
 
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: HttpSettings,
     pub(crate) credentials: Credentials,
@@ -30,6 +29,17 @@ pub(crate) struct Shared {
     /// listed server is not there for another.
     public: Client,
     listed: Client,
+    /// Who answers in the place of all servers, if somebody does.
+    pub(crate) stand_in: Option<Arc<dyn HttpFetch>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("settings", &self.settings)
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why no request can be made with these settings.
@@ -60,10 +70,31 @@ impl Egress {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_lookup(
-        mut settings: HttpSettings,
+        settings: HttpSettings,
         lookup: impl Lookup,
     ) -> Result<Self, HttpSetupError> {
         let lookup: Arc<dyn Lookup> = Arc::new(lookup);
+        Self::set_up(settings, &lookup, None)
+    }
+
+    /// The same with somebody who answers in the place of all servers: what is allowed is decided
+    /// as ever, no name is looked up, nothing is dialled, and no credential is added.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_stand_in(
+        settings: HttpSettings,
+        stand_in: Arc<dyn HttpFetch>,
+    ) -> Result<Self, HttpSetupError> {
+        let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup);
+        Self::set_up(settings, &lookup, Some(stand_in))
+    }
+
+    fn set_up(
+        mut settings: HttpSettings,
+        lookup: &Arc<dyn Lookup>,
+        stand_in: Option<Arc<dyn HttpFetch>>,
+    ) -> Result<Self, HttpSetupError> {
         // An error means that another part of the program has installed one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let pem = settings.authorities.as_deref().unwrap_or("");
@@ -72,7 +103,7 @@ impl Egress {
         let client = |most: Reach| {
             Client::builder()
                 .user_agent(concat!("nexum/", env!("CARGO_PKG_VERSION")))
-                .dns_resolver(Guarded::new(Arc::clone(&lookup), most))
+                .dns_resolver(Guarded::new(Arc::clone(lookup), most))
                 // One would be asked in the server's place, with an address that nobody checks.
                 .no_proxy()
                 .redirect(redirect::Policy::none())
@@ -94,6 +125,7 @@ impl Egress {
             credentials,
             public,
             listed,
+            stand_in,
         })))
     }
 
@@ -140,6 +172,6 @@ pub struct ModuleHttp {
 
 impl HttpFetch for ModuleHttp {
     fn fetch(&self, request: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, HttpFailure>> {
-        Box::pin(async move { exchange::fetch(self, request).await.map_err(Into::into) })
+        Box::pin(exchange::fetch(self, request))
     }
 }

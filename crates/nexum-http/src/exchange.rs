@@ -1,7 +1,7 @@
 //! One request of a module, hop by hop. Every hop is held against the same rules, and gets the
 //! credentials of its own server.
 
-use nexum_types::{HttpRequest, HttpResponse};
+use nexum_types::{HttpFailure, HttpRequest, HttpResponse};
 use reqwest::{
     Method, StatusCode,
     header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -33,8 +33,10 @@ const OF_BODY: [HeaderName; 5] = [
 pub(crate) async fn fetch(
     http: &ModuleHttp,
     request: HttpRequest,
-) -> Result<HttpResponse, Failure> {
+) -> Result<HttpResponse, HttpFailure> {
     let settings = &http.shared.settings;
+    let stand_in = http.shared.stand_in.as_deref();
+    let asked = stand_in.map(|stand_in| (stand_in, request.clone()));
     let most = settings.request_timeout;
     let within = request.timeout.map_or(most, |asked| asked.min(most));
     let mut parsed = Parsed::of(request, settings)?;
@@ -43,11 +45,14 @@ pub(crate) async fn fetch(
     let exchange = async {
         http.rate.turn().await?;
         let _place = turns::place(&http.shared.places).await?;
-        follow(http, &mut parsed).await
+        match asked {
+            Some((stand_in, request)) => stand_in.fetch(request).await,
+            None => Ok(follow(http, &mut parsed).await?),
+        }
     };
     match tokio::time::timeout(within, exchange).await {
         Ok(ended) => ended,
-        Err(_) => Err(Failure::Timeout(grants::server(&parsed.url))),
+        Err(_) => Err(Failure::Timeout(grants::server(&parsed.url)).into()),
     }
 }
 

@@ -11,12 +11,13 @@ use nexum_types::{ChainId, ModuleName};
 use serde_json::{Value, json};
 
 use crate::{
-    Bundle, EngineConfig, LogFormat, LogLevels, LogSettings, ManifestErrors, ModuleEntry, Place,
-    Policy, Problem, Sha256, bundle,
+    Bundle, EngineConfig, HttpCredential, LogFormat, LogLevels, LogSettings, ManifestErrors,
+    ModuleEntry, Place, Policy, Problem, Sha256, bundle,
     chains::{self, RawChains},
     config::RawConfig,
     decode::{self, At, Decode, table},
     file::{self, Parsed},
+    http::{self, RawHttp},
     observability::{self, RawObservability},
     policy::{self, RawPolicy, Said},
     secret::Env,
@@ -32,6 +33,8 @@ table! {
         optional policy: RawPolicy,
         /// The chains, by id: `[chains.1]`.
         optional chains: RawChains,
+        /// What modules may do to servers outside, and the credentials that the engine adds.
+        optional http: RawHttp,
         /// Where the engine tells how it and its modules are.
         optional observability: RawObservability,
         /// The modules to run.
@@ -194,6 +197,20 @@ impl EngineFile {
         match ManifestErrors::new(problems) {
             Some(errors) => Err(errors),
             None => bundle::reread(&self.parts.with(source, Vec::new(), entries, true), bundle),
+        }
+    }
+
+    /// Reads the credentials for servers outside anew, with the secrets that they name. They alone
+    /// count: all else is that of this file as it was.
+    ///
+    /// # Errors
+    /// Every problem of the file, wherever it is.
+    pub fn reload_credentials(&self) -> Result<Vec<HttpCredential>, ManifestErrors> {
+        let (config, now) = read(&self.path, &|name| std::env::var_os(name))?;
+        match (ManifestErrors::new(now.problems), config) {
+            (None, Some(config)) => Ok(config.http.credentials),
+            (Some(errors), _) => Err(errors),
+            (None, None) => Err(file::unexplained(&now.source).into()),
         }
     }
 
@@ -371,6 +388,8 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
     });
     let raw_policy = raw.as_ref().and_then(|raw| raw.policy.as_ref());
     let (policy, said) = policy::resolve(raw_policy, &mut decoder);
+    let raw_http = raw.as_ref().and_then(|raw| raw.http.as_ref());
+    let http = http::resolve(raw_http, folder, env, &mut decoder);
     let observability = raw.as_ref().and_then(|raw| raw.observability.as_ref());
     let (observability, listen) = observability::resolve(observability, &mut decoder);
     let words = decode::words(&RawEngineFile::schema());
@@ -400,6 +419,7 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
             },
             chains,
             policy: policy.clone(),
+            http,
             observability,
             modules: entries.iter().map(|parts| parts.entry.clone()).collect(),
         })

@@ -17,6 +17,7 @@ mod engine;
 mod event;
 mod file;
 mod hosts;
+mod http;
 mod lists;
 mod log_levels;
 mod module;

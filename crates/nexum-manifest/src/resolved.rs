@@ -36,6 +36,8 @@ pub struct ModuleManifest {
     pub absent_chains: BTreeSet<ChainId>,
     /// The interfaces the module may import.
     pub capabilities: Capabilities,
+    /// The servers it may reach by the capability `http`.
+    pub http_allow: Vec<HostPattern>,
     /// The events the module gets.
     pub subscriptions: Vec<Subscription>,
     /// The author's configuration values.
@@ -232,8 +234,13 @@ impl Capability {
     #[must_use]
     pub fn is_hosted(self) -> bool {
         match self {
-            Self::Chain | Self::LocalStore | Self::Logging | Self::Clock | Self::Random => true,
-            Self::Identity | Self::RemoteStore | Self::Messaging | Self::Http => false,
+            Self::Chain
+            | Self::LocalStore
+            | Self::Logging
+            | Self::Clock
+            | Self::Random
+            | Self::Http => true,
+            Self::Identity | Self::RemoteStore | Self::Messaging => false,
         }
     }
 
@@ -374,6 +381,8 @@ pub struct EngineConfig {
     pub chains: BTreeMap<ChainId, ChainSettings>,
     /// The ceilings that no manifest widens.
     pub policy: Policy,
+    /// What modules may do to servers outside.
+    pub http: HttpSettings,
     /// Where the engine tells how it and its modules are.
     pub observability: ObservabilitySettings,
     /// The modules to run, each name once.
@@ -398,6 +407,12 @@ pub struct Ceilings {
     pub rpc_rate: Option<Rate>,
     /// How many lines it may log.
     pub log_rate: Option<Rate>,
+    /// How many requests it may make to servers outside.
+    pub http_rate: Option<Rate>,
+    /// The only servers that it may reach, whatever its manifest asks for.
+    pub http_allow: Option<Vec<HostPattern>>,
+    /// The servers that it may not reach, whatever its manifest asks for.
+    pub http_deny: Option<Vec<HostPattern>>,
     /// The most memory, in bytes.
     pub max_memory_bytes: Option<u64>,
     /// The most fuel of one call.
