@@ -122,6 +122,14 @@ impl Player<'_> {
                     Settled::Yes
                 }
                 Act::Chain(chain, action) => self.act(step, *chain, action).await?,
+                Act::Http {
+                    method,
+                    url,
+                    answer,
+                } => {
+                    self.staged.servers.answer(method, url, answer);
+                    Settled::Yes
+                }
                 // Refused before anything ran.
                 _ => Settled::Yes,
             };

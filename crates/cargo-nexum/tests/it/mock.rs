@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::package::{Package, play};
+use crate::package::{BLOCKS, Package, play};
 
 const ONE: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 const ONE_KEY: &str = "balance/0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
@@ -211,7 +211,40 @@ fn logs_come_decoded_from_signatures_and_are_taken_back_by_a_reorg() {
         .tells("takes logs of this address, but of another event")
         .tells("the manifest does not name chain 7")
         .tells("the engine does not host schedules yet")
-        .tells("the engine does not host http yet");
+        .tells("the manifest does not list this server");
+}
+
+#[test]
+fn servers_outside_answer_as_the_fixture_says_and_nobody_else_does() {
+    let package = Package::of_fixture("http", "mock-http");
+    let lines = "[capabilities.http]\nallow = [\"https://api.example.org\"]\n\n";
+    let config = "[config]\nmethod = \"POST\"\nurl = \"https://api.example.org/x\"\n\n";
+    let capabilities = ["http", "local-store"];
+    package.manifest(
+        "mock-http",
+        &capabilities,
+        &format!("{lines}{config}{BLOCKS}"),
+    );
+    let ended = package.play(
+        "chain 31337\nmine\nexpect {\n  state kind = unavailable\n}\n\
+         http POST https://api.example.org/x = 503 \"busy\"\nmine\nexpect {\n\
+         state kind = ok\nstate status = 503\nstate body = busy\n}\n\
+         http POST https://api.example.org/x = unreachable\nmine\nexpect {\n\
+         state kind = unavailable\n}\n",
+    );
+    ended
+        .ends(0)
+        .prints("http.fetch(POST https://api.example.org/x)")
+        .prints("5 expectations met");
+    // What the manifest does not list is denied here as it is in production.
+    let lines = lines.replace("api.", "other.");
+    package.manifest(
+        "mock-http",
+        &capabilities,
+        &format!("{lines}{config}{BLOCKS}"),
+    );
+    let ended = package.play("chain 31337\nmine\nexpect {\nstate kind = denied\n}\n");
+    ended.ends(0);
 }
 
 #[test]
