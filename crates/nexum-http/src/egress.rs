@@ -1,6 +1,6 @@
 //! What the requests of all modules share, and one module's way through it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use nexum_manifest::{HttpCredential, HttpSettings};
 use nexum_types::{BoxFuture, HttpFailure, HttpFetch, HttpRequest, HttpResponse};
@@ -15,6 +15,11 @@ use crate::{
     lookup::{Guarded, Lookup, SystemLookup},
     turns::ModuleRate,
 };
+
+/// Connections to one server that are kept for the next request.
+const IDLE_PER_SERVER: usize = 4;
+/// How long they are kept. A module may ask a new server each time, and each takes a file handle.
+const IDLE_FOR: Duration = Duration::from_secs(15);
 
 /// The way out for all modules. Clones share connections, limits and credentials.
 #[derive(Debug, Clone)]
@@ -62,7 +67,7 @@ impl Egress {
     /// # Errors
     /// The certificates to trust cannot be read, or the machine has no TLS to set up.
     pub fn new(settings: HttpSettings) -> Result<Self, HttpSetupError> {
-        Self::with_lookup(settings, SystemLookup)
+        Self::with_lookup(settings, SystemLookup::new())
     }
 
     /// The same with names looked up in another way.
@@ -86,7 +91,7 @@ impl Egress {
         settings: HttpSettings,
         stand_in: Arc<dyn HttpFetch>,
     ) -> Result<Self, HttpSetupError> {
-        let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup);
+        let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup::new());
         Self::set_up(settings, &lookup, Some(stand_in))
     }
 
@@ -108,6 +113,8 @@ impl Egress {
                 .no_proxy()
                 .redirect(redirect::Policy::none())
                 .referer(false)
+                .pool_max_idle_per_host(IDLE_PER_SERVER)
+                .pool_idle_timeout(IDLE_FOR)
                 .connect_timeout(settings.connect_timeout)
                 .read_timeout(settings.idle_timeout)
                 .tls_certs_merge(authorities.iter().cloned())

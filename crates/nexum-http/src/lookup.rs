@@ -6,12 +6,13 @@ use std::{
     fmt,
     future::Future,
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     pin::Pin,
     sync::Arc,
 };
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
 
 use crate::address::{self, Reach};
 
@@ -24,15 +25,32 @@ pub trait Lookup: Send + Sync + 'static {
     fn lookup(&self, name: String) -> Looked;
 }
 
+/// Lookups under way at once. Each has a thread of those on which states are committed, and nothing
+/// breaks it off: a name whose servers do not answer keeps one for half a minute, whoever waits.
+const LOOKUPS_AT_ONCE: usize = 16;
+
 /// As the system does it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SystemLookup;
+#[derive(Debug)]
+pub(crate) struct SystemLookup(Arc<Semaphore>);
+
+impl SystemLookup {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)))
+    }
+}
 
 impl Lookup for SystemLookup {
     fn lookup(&self, name: String) -> Looked {
+        let turns = Arc::clone(&self.0);
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name, 0)).await?;
-            Ok(found.map(|address| address.ip()).collect())
+            let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
+            let looked = tokio::task::spawn_blocking(move || {
+                // Given back when the thread is, and not when nobody waits any more.
+                let _turn = turn;
+                let found = (name.as_str(), 0).to_socket_addrs()?;
+                Ok(found.map(|address| address.ip()).collect())
+            });
+            looked.await.map_err(io::Error::other)?
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Requests that are made to reach what they should not: by name, by address, by spelling.
 
+use nexum_http::Egress;
 use nexum_manifest::HttpSettings;
 use nexum_testkit::web::{Reply, WebServer};
 use nexum_types::HostErrorKind;
@@ -330,4 +331,21 @@ async fn of_several_addresses_only_those_that_may_be_are_dialled() {
         server.seen()[0].header("host").unwrap(),
         url.replace("http://", "")
     );
+}
+
+/// As the system answers names.
+#[tokio::test]
+async fn a_name_of_this_machine_is_not_dialled_unless_it_is_listed() {
+    let server = trap().await;
+    let url = server.url_by("localhost");
+    let settings = HttpSettings {
+        allow_http: patterns(&[&url]),
+        ..HttpSettings::default()
+    };
+    let http = Egress::new(settings).unwrap().of(grants(&[&url]));
+    let (kind, message) = told(get(&http, &url).await);
+    assert_eq!(kind, HostErrorKind::Denied, "{message}");
+    assert_eq!(server.connections(), 0);
+    let http = Egress::new(open(&[&url])).unwrap().of(grants(&[&url]));
+    assert_eq!(get(&http, &url).await.unwrap().status, 200);
 }
