@@ -44,6 +44,15 @@ pub struct ModuleManifest {
     pub config: Config,
 }
 
+impl ModuleManifest {
+    /// Whether the manifest lists the server of a URL.
+    #[must_use]
+    pub fn lists_server_of(&self, url: &str) -> bool {
+        let lists = |url: &Url| self.http_allow.iter().any(|listed| listed.covers(url));
+        Url::parse(url).is_ok_and(|url| lists(&url))
+    }
+}
+
 /// A SHA-256 digest, shown as 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sha256(pub [u8; 32]);

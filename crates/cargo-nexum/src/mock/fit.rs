@@ -6,8 +6,6 @@ use nexum_manifest::{ManifestErrors, ModuleFile, Place, Problem, Subscription};
 use nexum_testkit::{Act, ConfigScalar, ConfigSetting, NewLog, ScriptError};
 use nexum_types::{B256, BlockNumber, ChainId, ConfigValue, Log};
 
-use url::Url;
-
 use super::Told;
 use crate::exit::Failure;
 
@@ -69,10 +67,7 @@ pub(super) fn check(told: &Told, module: &ModuleFile) -> Result<(), Failure> {
             Act::Tick { .. } => "schedules",
             Act::Message { .. } => "messages",
             Act::Http { url, .. } => {
-                let url = Url::parse(url).ok();
-                let is_listed =
-                    |url: &Url| manifest.http_allow.iter().any(|listed| listed.covers(url));
-                if !url.as_ref().is_some_and(is_listed) {
+                if !manifest.lists_server_of(url) {
                     let message = "the manifest does not list this server".to_owned();
                     problems.push(problem(step.line, message).with_help(
                         "add it to `allow` under [capabilities.http], or correct this line",
