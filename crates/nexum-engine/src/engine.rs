@@ -180,7 +180,7 @@ impl Engine {
         if let Some(dir) = &held {
             bundles.extend(Remembered::of(dir).bundles(&file, &bundles)?);
         }
-        for problem in file.ceilings_for_nobody(bundles.iter().map(|it| it.name().clone())) {
+        for problem in file.for_nobody(bundles.iter().map(|it| it.name().clone())) {
             let place = problem.place();
             tracing::warn!(%place, help = problem.remedy(), "{}", problem.message());
         }

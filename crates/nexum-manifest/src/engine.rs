@@ -239,14 +239,12 @@ impl EngineFile {
         ManifestErrors::new(problems).map_or(Ok(bundles), Err)
     }
 
-    /// What under `[policy.modules]` is for no module, each as a problem that refuses nothing.
+    /// What under `[policy.modules]` and `[[http.credentials]]` is for no module, each as a problem
+    /// that refuses nothing.
     /// `modules`: those that run or are to, from this file or not. Those that this file disables
     /// are known, too.
     #[must_use]
-    pub fn ceilings_for_nobody(
-        &self,
-        modules: impl IntoIterator<Item = ModuleName>,
-    ) -> Vec<Problem> {
+    pub fn for_nobody(&self, modules: impl IntoIterator<Item = ModuleName>) -> Vec<Problem> {
         let mut known: BTreeSet<_> = modules.into_iter().collect();
         known.extend(self.parts.disabled.iter().filter_map(bundle::name_of));
         self.parts.said.to_nobody(&known)
@@ -387,9 +385,10 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
         chains::resolve(chains, folder, env, &mut places, &mut decoder)
     });
     let raw_policy = raw.as_ref().and_then(|raw| raw.policy.as_ref());
-    let (policy, said) = policy::resolve(raw_policy, &mut decoder);
+    let (policy, mut said) = policy::resolve(raw_policy, &mut decoder);
     let raw_http = raw.as_ref().and_then(|raw| raw.http.as_ref());
     let http = http::resolve(raw_http, folder, env, &mut decoder);
+    said.credentials = http::named_modules(raw_http);
     let observability = raw.as_ref().and_then(|raw| raw.observability.as_ref());
     let (observability, listen) = observability::resolve(observability, &mut decoder);
     let words = decode::words(&RawEngineFile::schema());

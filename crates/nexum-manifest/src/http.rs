@@ -211,6 +211,18 @@ pub(crate) fn resolve(
     })
 }
 
+/// The modules that credentials are for, each with its place.
+pub(crate) fn named_modules(raw: Option<&RawHttp>) -> Vec<(ModuleName, Span)> {
+    let credentials = raw.iter().filter_map(|raw| raw.credentials.as_ref());
+    let modules = credentials
+        .flatten()
+        .filter_map(|raw| raw.value.modules.as_ref())
+        .flatten();
+    modules
+        .map(|at| (at.value.clone(), at.span.clone()))
+        .collect()
+}
+
 fn authorities(path: &At<PathBuf>, folder: &Path, decoder: &mut Decoder) -> Option<String> {
     let file = folder.join(&path.value);
     let text = match source::read(&file) {

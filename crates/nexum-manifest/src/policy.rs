@@ -195,13 +195,15 @@ fn patterns(list: &[At<HostPattern>]) -> Vec<HostPattern> {
     list.iter().map(|at| at.value.clone()).collect()
 }
 
-/// Where in the file the policy says what.
+/// Where in the file the operator says what of which module.
 #[derive(Debug)]
 pub(crate) struct Said<Where> {
     /// Capabilities that are denied: to one module, or to all.
     pub(crate) denied: BTreeMap<(Option<ModuleName>, Capability), Where>,
     /// The ceilings of single modules.
     pub(crate) modules: BTreeMap<ModuleName, Where>,
+    /// The modules that credentials are for.
+    pub(crate) credentials: Vec<(ModuleName, Where)>,
 }
 
 impl<Where> Default for Said<Where> {
@@ -209,6 +211,7 @@ impl<Where> Default for Said<Where> {
         Self {
             denied: BTreeMap::new(),
             modules: BTreeMap::new(),
+            credentials: Vec::new(),
         }
     }
 }
@@ -217,6 +220,7 @@ impl Said<Span> {
     pub(crate) fn places(self, source: &Arc<Source>) -> Said<Place> {
         let denied = self.denied.into_iter();
         let modules = self.modules.into_iter();
+        let credentials = self.credentials.into_iter();
         Said {
             denied: denied
                 .map(|(key, span)| (key, source.place(span)))
@@ -224,23 +228,29 @@ impl Said<Span> {
             modules: modules
                 .map(|(name, span)| (name, source.place(span)))
                 .collect(),
+            credentials: credentials
+                .map(|(name, span)| (name, source.place(span)))
+                .collect(),
         }
     }
 }
 
 impl Said<Place> {
-    /// The ceilings of modules that there are not, each as a problem that refuses nothing: its
-    /// module may be loaded later.
+    /// The ceilings and credentials of modules that there are not, each as a problem that refuses
+    /// nothing: its module may be loaded later.
     pub(crate) fn to_nobody(&self, known: &BTreeSet<ModuleName>) -> Vec<Problem> {
         let names: Vec<_> = known.iter().map(ModuleName::as_str).collect();
-        let unknown = self
-            .modules
-            .iter()
-            .filter(|(name, _)| !known.contains(*name));
-        let problem = |(name, place): (&ModuleName, &Place)| {
-            let message = format!(
-                "`policy.modules.{name}` is for no module: none of that name is configured or was loaded"
-            );
+        let ceilings = self.modules.iter();
+        let ceilings = ceilings.map(|(name, at)| (format!("`policy.modules.{name}`"), name, at));
+        let credentials = self.credentials.iter();
+        let credentials = credentials
+            .map(|(name, at)| (format!("`http.credentials.modules` with {name}"), name, at));
+        let unknown = ceilings
+            .chain(credentials)
+            .filter(|(_, name, _)| !known.contains(*name));
+        let problem = |(what, name, place): (String, &ModuleName, &Place)| {
+            let message =
+                format!("{what} is for no module: none of that name is configured or was loaded");
             let help = match wording::nearest(name.as_str(), &names) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if names.is_empty() => {
