@@ -123,3 +123,8 @@ pub mod prelude {
     #[cfg(feature = "provider")]
     pub use crate::{Provider, provider};
 }
+
+/// The code of the documentation is compiled, and run where it can be.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../../../docs/reference/sdk.md")]
+struct Reference;

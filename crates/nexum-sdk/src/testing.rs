@@ -3,7 +3,9 @@
 //! [`MockHost`] reads the module's own `nexum.toml`, so that a test meets the subscriptions, the
 //! configuration, the capabilities and the quota that the engine would. A scripted chain stands
 //! behind `chain`; the state has the engine's transactions. [`MockHost::start`] makes an instance,
-//! which is given events by hand ([`Running::dispatch`]) or by a script ([`Running::play`]).
+//! which is given events by hand ([`Running::dispatch`]) or by a script ([`Running::play`]). As in
+//! a mock run of the engine, the genesis block of a chain was there before the module, so block 1
+//! is the first that a module can get.
 //!
 //! ```no_run
 //! # use nexum_sdk::{Event, Module, Result, module::Config};

@@ -59,6 +59,11 @@ pub enum AnvilError {
 }
 
 impl Anvil {
+    /// The program that is started.
+    pub fn program() -> Result<PathBuf, AnvilError> {
+        find().ok_or(AnvilError::Missing)
+    }
+
     /// Starts anvil with further arguments, such as `["--block-time", "1"]`. Its port is a free
     /// one, unless the arguments name one; the last `--port` counts.
     pub async fn start<I>(args: I) -> Result<Self, AnvilError>
@@ -67,7 +72,7 @@ impl Anvil {
         I::Item: Into<String>,
     {
         let args: Vec<String> = args.into_iter().map(Into::into).collect();
-        let path = find().ok_or(AnvilError::Missing)?;
+        let path = Self::program()?;
         let mut command = Command::new(&path);
         if !args.iter().any(|arg| arg == "--port") {
             command.args(["--port", "0"]);

@@ -206,7 +206,7 @@ fn workspace() -> PathBuf {
 
 /// Where guests are built: under the target folder of the host's workspace, but not in it, since
 /// the cargo that runs a test may hold the lock of that.
-fn target_dir() -> PathBuf {
+pub fn target_dir() -> PathBuf {
     let outer = env::var_os("CARGO_TARGET_DIR").filter(|dir| !dir.is_empty());
     // A relative folder is taken from the workspace's root, where cargo is mostly called.
     workspace()

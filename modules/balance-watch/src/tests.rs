@@ -26,8 +26,7 @@ fn a_change_beyond_the_threshold_is_told_and_the_threshold_itself_is_not() {
     assert_eq!(
         lines(&host),
         [
-            format!("{ONE}: 0 ether at block 0, first seen"),
-            format!("{ONE}: 0 → 1 ether (+1) at block 1"),
+            format!("{ONE}: 1 ether at block 1, first seen"),
             format!("{ONE}: 1 → 1.5 ether (+0.5) at block 2"),
         ]
     );
@@ -40,7 +39,7 @@ fn a_change_beyond_the_threshold_is_told_and_the_threshold_itself_is_not() {
 fn all_accounts_are_asked_at_once() {
     let host = MockHost::new();
     let mut module = host.start::<BalanceWatch>().unwrap();
-    module.settle().unwrap();
+    module.play("chain 31337\nmine").unwrap();
     assert_eq!(host.requests().len(), 2);
     assert_eq!(host.exchanges(), 1);
 }
@@ -62,7 +61,7 @@ fn where_an_answer_is_missing_nothing_of_the_block_is_stored() {
     assert_eq!(error.kind, HostErrorKind::Unavailable);
     assert_eq!(
         error.message,
-        "the balance of 0x70997970c51812dc3a010c7d01b50e0d17dc79c8 at block 0: no state yet"
+        "the balance of 0x70997970c51812dc3a010c7d01b50e0d17dc79c8 at block 1: no state yet"
     );
     assert_eq!(host.state_keys(), [""; 0]);
 }

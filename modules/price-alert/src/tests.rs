@@ -73,6 +73,7 @@ fn a_feed_that_reverts_is_an_error_that_says_so() {
             Err(HostError::invalid_input("No data present"))
         });
     let mut module = host.start::<PriceAlert>().unwrap();
+    host.chain(31337).mine(1);
     let Err(Failure::Error(error)) = module.settle() else {
         panic!("the feed reverts");
     };

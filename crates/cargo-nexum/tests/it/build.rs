@@ -2,16 +2,17 @@
 
 use std::{fs, process::Command};
 
+use nexum_testkit::guests::target_dir;
 use sha2::Digest as _;
 
-use crate::package::{Package, cargo_nexum, guests, workspace};
+use crate::package::{Package, cargo_nexum, workspace};
 
 #[test]
 fn a_bundle_has_the_component_and_a_manifest_that_names_its_digest() {
     let package = Package::of_fixture("counter", "built-counter");
     let before = package.read("nexum.toml");
     let report = package.nexum(["build", "--json"]).ends(0).json();
-    let bundle = guests().join("nexum/built-counter");
+    let bundle = target_dir().join("nexum/built-counter");
     assert_eq!(report["bundle"], bundle.to_str().unwrap());
     assert_eq!(report["module"], "built-counter");
     let component = fs::read(bundle.join("module.wasm")).unwrap();
@@ -38,7 +39,7 @@ fn a_bundle_has_the_component_and_a_manifest_that_names_its_digest() {
 fn a_check_goes_from_the_manifest_to_the_code_to_the_component() {
     let package = Package::of_fixture("noop", "checked-noop");
     // What an earlier run of this test has built.
-    let _ = fs::remove_dir_all(guests().join("nexum/checked-noop"));
+    let _ = fs::remove_dir_all(target_dir().join("nexum/checked-noop"));
     let ended = package.nexum(["check"]).ends(0);
     ended
         .prints("nexum.toml: ok\n")

@@ -3,10 +3,11 @@
 use std::{
     ffi::OsStr,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
 };
 
+use nexum_testkit::guests::target_dir;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -16,18 +17,14 @@ pub(crate) fn workspace() -> &'static Path {
     root.expect("this crate is two folders below the root")
 }
 
-/// The target folder of all guests, so that what they have in common is built once.
-pub(crate) fn guests() -> PathBuf {
-    workspace().join("target/guests")
-}
-
 /// `cargo nexum`, as cargo calls it, without what the outer cargo has set for itself.
 pub(crate) fn cargo_nexum(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-nexum"));
     command
         .arg("nexum")
         .current_dir(folder)
-        .env("CARGO_TARGET_DIR", guests())
+        // That of all guests: what they have in common is built once.
+        .env("CARGO_TARGET_DIR", target_dir())
         .env("CARGO_NET_OFFLINE", "true");
     for name in [
         "CARGO_ENCODED_RUSTFLAGS",

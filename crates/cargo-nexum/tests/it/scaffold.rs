@@ -6,7 +6,9 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::package::{Ended, cargo_nexum, guests};
+use nexum_testkit::guests::target_dir;
+
+use crate::package::{Ended, cargo_nexum};
 
 /// Cargo itself, in the scaffold's folder.
 fn cargo(folder: &Path, arguments: &[&str]) -> Ended {
@@ -44,7 +46,7 @@ fn is_right(template: &str, name: &str) {
     fs::copy(lock, folder.join("Cargo.lock")).unwrap();
 
     cargo(&folder, &["fmt", "--check"]).ends(0);
-    let bundle = guests().join("nexum").join(name);
+    let bundle = target_dir().join("nexum").join(name);
     let _ = fs::remove_dir_all(&bundle);
     nexum(&folder, &["check"]).ends(0).prints("nexum.toml: ok");
     cargo(

@@ -8,7 +8,8 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use nexum_engine::{
@@ -511,9 +512,20 @@ impl World {
         started.await.unwrap()
     }
 
-    /// What `module` has left on the disk. The engine has stopped.
+    /// What `module` has left on the disk. The engine has stopped, and no program that another test
+    /// has just begun to start holds its locks any more.
     pub(crate) fn state(&self, module: &str) -> State {
-        State::read(&self.state_dir(), &name(module)).unwrap()
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            match State::read(&self.state_dir(), &name(module)) {
+                Err(StoreError::Locked { .. } | StoreError::BeingInspected { .. })
+                    if Instant::now() < deadline =>
+                {
+                    thread::sleep(Duration::from_millis(2));
+                }
+                read => return read.unwrap(),
+            }
+        }
     }
 
     /// What `module` has left on the disk once the engine's last task has let go of it.

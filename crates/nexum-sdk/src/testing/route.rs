@@ -19,7 +19,7 @@ pub(super) struct Router {
 struct Source {
     blocks: Vec<BlockSubscription>,
     logs: Vec<LogSubscription>,
-    /// The head when the module began: where `start = "latest"` is.
+    /// Where `start = "latest"` is: the head when the module began.
     latest: u64,
     /// The number of the next block.
     next: u64,
@@ -77,12 +77,14 @@ fn tip(chain: &ScriptedChain, depth: Depth) -> Option<u64> {
 }
 
 impl Source {
-    fn begin(&mut self, latest: u64) {
+    /// The genesis block was there before the module, as in a mock run of the engine.
+    fn begin(&mut self, head: u64) {
+        let latest = head.max(1);
         let blocks = self.blocks.iter().map(|block| block.start);
         let starts = blocks.chain(self.logs.iter().map(|log| log.start));
         let first = starts.map(|start| match start {
             Start::Latest => latest,
-            Start::Number(number) => number.0,
+            Start::Number(number) => number.0.max(1),
         });
         self.latest = latest;
         self.next = first.min().unwrap_or(latest);

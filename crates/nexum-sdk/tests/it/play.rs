@@ -45,13 +45,7 @@ fn a_block_comes_before_its_logs_and_logs_by_subscription() {
         mine 2";
     assert_eq!(
         played(script),
-        [
-            "block 0",
-            "block 1",
-            "logs 1: 0,2",
-            "logs 1: 1,2",
-            "block 2"
-        ]
+        ["block 1", "logs 1: 0,2", "logs 1: 1,2", "block 2"]
     );
 }
 
@@ -72,7 +66,6 @@ fn what_left_the_chain_is_taken_back_newest_first() {
     assert_eq!(
         played(script),
         [
-            "block 0",
             "block 1",
             "logs 1: 0",
             "logs 1: 0",
@@ -99,7 +92,7 @@ fn a_head_that_goes_back_takes_nothing_back_until_there_is_another_branch() {
         mine";
     assert_eq!(
         played(script),
-        ["block 0", "block 1", "logs 1: 0", "-logs 1: 0", "block 1"]
+        ["block 1", "logs 1: 0", "-logs 1: 0", "block 1"]
     );
 }
 
