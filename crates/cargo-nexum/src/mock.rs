@@ -12,6 +12,7 @@ mod play;
 mod record;
 mod report;
 mod seed;
+mod servers;
 mod stage;
 mod tell;
 mod watch;

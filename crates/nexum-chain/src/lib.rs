@@ -34,7 +34,7 @@ pub use feed::{
     Feed, FeedBlock, FeedItem, FeedReader, FeedStatus, Interest, Oddities, Place, Position,
 };
 pub use limited::Limited;
-pub use rate::{OverRate, RateLimiter};
+pub use rate::RateLimiter;
 pub use stats::{ChainStats, EndpointState, EndpointStats, ErrorKind};
 
 /// Limits of this crate. The contract (`wit/nexum-host/chain.wit`) states those that a module

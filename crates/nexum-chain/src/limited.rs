@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use nexum_manifest::Rate;
-use nexum_types::{BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest, RpcResult};
+use nexum_types::{
+    BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, OverRate, RpcRequest, RpcResult,
+};
 use tokio::time::Instant;
 
-use crate::{OverRate, RateLimiter, failure::DOMAIN, weights};
+use crate::{RateLimiter, failure::DOMAIN, weights};
 
 /// How long a request waits for its turn before it is refused.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);

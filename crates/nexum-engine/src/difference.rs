@@ -3,14 +3,14 @@
 
 use std::fmt::{self, Display};
 
-use nexum_manifest::{ModuleManifest, Sha256};
+use nexum_manifest::{Capability, ModuleManifest, Sha256};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
 /// One thing that a new version asks for and the running one does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Widening {
-    /// What it is of: `capability`, `chain`, or a key of `[module.resources]`.
+    /// What it is of: `capability`, `http` (a server), `chain`, or a key of `[module.resources]`.
     pub kind: String,
     /// What the running version has; empty where it has none of it.
     pub has: String,
@@ -42,6 +42,11 @@ pub(crate) fn between(running: &ModuleManifest, newer: &ModuleManifest) -> Vec<W
         asks.difference(&has)
             .map(|capability| new("capability", capability)),
     );
+    if asks.contains(&Capability::Http) {
+        let servers = newer.http_allow.iter();
+        let servers = servers.filter(|server| !running.http_allow.contains(server));
+        more.extend(servers.map(|server| new("http", server)));
+    }
     let chains = newer.chains.difference(&running.chains);
     more.extend(chains.map(|chain| new("chain", chain)));
     let (has, asks) = (&running.resources, &newer.resources);
@@ -87,4 +92,31 @@ pub(crate) fn token(more: &[Widening], component: Sha256) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use nexum_manifest::ModuleFile;
+
+    use super::*;
+
+    fn manifest(servers: &str) -> ModuleManifest {
+        let text = format!(
+            "[module]\nname = \"x\"\nversion = \"1\"\n[capabilities]\nrequired = [\"http\"]\n\
+             [capabilities.http]\nallow = [{servers}]\n"
+        );
+        let file = ModuleFile::parse(Path::new("nexum.toml"), text).unwrap();
+        file.into_manifest()
+    }
+
+    #[test]
+    fn a_further_server_has_to_be_accepted() {
+        let running = manifest("\"a.example\", \"b.example\"");
+        assert_eq!(between(&running, &manifest("\"b.example\"")), []);
+        let more = between(&running, &manifest("\"a.example\", \"*.a.example:8443\""));
+        let told: Vec<_> = more.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["http https://*.a.example:8443"]);
+    }
 }

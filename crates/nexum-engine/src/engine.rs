@@ -10,9 +10,10 @@ use std::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use nexum_chain::{ChainError, Chains, WrongChainId, WrongChainIds};
 use nexum_host::{Host, HostSetupError, SystemClock};
+use nexum_http::{Egress, HttpSetupError};
 use nexum_manifest::{EngineFile, ManifestErrors, ModuleManifest, Problem, Setup};
 use nexum_store::{ModuleStore, StateDir, StoreError, StoreOptions};
-use nexum_types::ModuleName;
+use nexum_types::{HttpFetch, ModuleName};
 
 use crate::{
     admin::{AdminError, AdminServer, AdminSocket},
@@ -45,7 +46,6 @@ pub struct Engine {
 }
 
 /// What an engine is started with beside its files.
-#[derive(Debug)]
 pub struct Options {
     /// The waits between the attempts of a module that fails.
     pub backoff: Backoff,
@@ -54,6 +54,8 @@ pub struct Options {
     pub answer_within: Duration,
     /// The program's log, where operators may follow it.
     pub log: Arc<LogBook>,
+    /// Who answers modules' requests in the place of all servers outside, if not they themselves.
+    pub http: Option<Arc<dyn HttpFetch>>,
     /// Who watches every call of every module: a tool of an author's, which pays for it in time.
     pub observer: Option<Arc<dyn Observer>>,
 }
@@ -64,8 +66,18 @@ impl Default for Options {
             backoff: Backoff::default(),
             answer_within: Duration::from_secs(60),
             log: Arc::default(),
+            http: None,
             observer: None,
         }
+    }
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("backoff", &self.backoff)
+            .field("answer_within", &self.answer_within)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,6 +94,9 @@ pub enum StartError {
     /// A chain cannot be set up as configured.
     #[error(transparent)]
     Chain(ChainError),
+    /// The way to servers outside cannot be set up as configured.
+    #[error(transparent)]
+    Http(HttpSetupError),
     /// Endpoints of other chains than they are configured for, with no line to point at.
     #[error(transparent)]
     WrongChainIds(WrongChainIds),
@@ -138,6 +153,7 @@ impl Engine {
             backoff,
             answer_within,
             log,
+            http,
             observer,
         } = options;
         let Setup {
@@ -151,6 +167,11 @@ impl Engine {
         let server = listeners.serve(&roster, &log).map_err(StartError::Serve)?;
         let chains = Chains::new(config.chains.values().cloned()).map_err(StartError::Chain)?;
         roster.has(&chains);
+        let egress = match http {
+            Some(stand_in) => Egress::with_stand_in(config.http.clone(), stand_in),
+            None => Egress::new(config.http.clone()),
+        };
+        let egress = egress.map_err(StartError::Http)?;
         let configured = bundles.len();
         // Nobody changes what was loaded between here and the end of this engine. One that is not
         // there yet is made only once nothing is refused.
@@ -159,7 +180,7 @@ impl Engine {
         if let Some(dir) = &held {
             bundles.extend(Remembered::of(dir).bundles(&file, &bundles)?);
         }
-        for problem in file.ceilings_for_nobody(bundles.iter().map(|it| it.name().clone())) {
+        for problem in file.for_nobody(bundles.iter().map(|it| it.name().clone())) {
             let place = problem.place();
             tracing::warn!(%place, help = problem.remedy(), "{}", problem.message());
         }
@@ -168,6 +189,7 @@ impl Engine {
             host,
             pin_required: config.policy.require_digest,
             kept: Arc::clone(&cache) as _,
+            egress: egress.clone(),
         };
         let loaded = load::load(&loader, &bundles, &chains).await?;
         let codes: Vec<_> = loaded.iter().map(|loaded| loaded.code().clone()).collect();
@@ -191,6 +213,7 @@ impl Engine {
         let core = Arc::new(Core {
             host: Arc::clone(host),
             chains,
+            egress,
             file,
             code: Keeping::new(cache, Arc::clone(&state_dir)),
             remembered: Arc::new(Remembered::of(&state_dir)),

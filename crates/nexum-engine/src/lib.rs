@@ -40,7 +40,7 @@ pub use difference::Widening;
 pub use engine::{Engine, Options, StartError, Stopped};
 pub use failure::FailureKind;
 pub use lifecycle::{Backoff, Phase};
-pub use load::{NoChains, check};
+pub use load::{NoChains, NoServers, check};
 pub use logbook::{LogBook, LogLine, SetLevels};
 pub use meters::{EventKind, EventOutcome, MetersReading};
 pub use modules::Origin;

@@ -13,8 +13,12 @@ use std::{
 use futures::{StreamExt as _, stream};
 use nexum_chain::Limited;
 use nexum_host::{Host, KeptCode, LoadError, Loaded, LogRate, ModuleSpec, NothingKept};
+use nexum_http::{Egress, Grants};
 use nexum_manifest::{Bundle, ManifestErrors, Pin, Problem, Setup};
-use nexum_types::{BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest, RpcResult};
+use nexum_types::{
+    BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, HttpFailure, HttpFetch, HttpRequest,
+    HttpResponse, RpcRequest, RpcResult,
+};
 
 use tokio::sync::{Semaphore, oneshot};
 
@@ -50,6 +54,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) pin_required: bool,
     /// What is here is not compiled.
     pub(crate) kept: Arc<dyn KeptCode>,
+    /// The way to servers outside.
+    pub(crate) egress: Egress,
 }
 
 /// Compiles and checks every bundle's component, under the operator's policy. Each module reaches
@@ -94,7 +100,7 @@ async fn compiled<C: ChainRpc>(
 ) -> Result<Loaded, Fault> {
     let (host, kept) = (Arc::clone(loader.host), Arc::clone(&loader.kept));
     let path = bundle.component.clone();
-    let spec = spec(bundle, chain, loader.pin_required);
+    let spec = spec(bundle, chain, loader);
     // Never closed.
     let turn = TURNS.acquire().await.ok();
     let mut loaded = on_a_thread(move || {
@@ -148,6 +154,7 @@ pub async fn check(setup: &Setup) -> Result<(), StartError> {
         host: &Arc::new(Host::new(clock).map_err(StartError::Host)?),
         pin_required: setup.engine.config().policy.require_digest,
         kept: Arc::new(NothingKept),
+        egress: Egress::new(setup.engine.config().http.clone()).map_err(StartError::Http)?,
     };
     load(&loader, &setup.bundles, &NoChains).await.map(drop)
 }
@@ -212,16 +219,23 @@ fn problem(bundle: &Bundle, fault: &Fault) -> Problem {
     }
 }
 
-fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, pin_required: bool) -> ModuleSpec {
+fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, loader: &Loader<'_>) -> ModuleSpec {
     let chain: Arc<dyn ChainRpc> = match bundle.ceilings.rpc_rate {
         Some(rate) => Arc::new(Limited::new(chain, rate)),
         None => Arc::new(chain),
     };
-    let manifest = &bundle.manifest;
+    let (manifest, ceilings) = (&bundle.manifest, &bundle.ceilings);
+    let http = loader.egress.of(Grants {
+        module: manifest.name.clone(),
+        allow: manifest.http_allow.clone(),
+        policy_allow: ceilings.http_allow.clone(),
+        policy_deny: ceilings.http_deny.clone().unwrap_or_default(),
+        rate: ceilings.http_rate(),
+    });
     ModuleSpec {
         name: manifest.name.clone(),
         pin: bundle.pin,
-        pin_required,
+        pin_required: loader.pin_required,
         capabilities: manifest.capabilities.clone(),
         chains: manifest.chains.clone(),
         absent_chains: manifest.absent_chains.clone(),
@@ -231,6 +245,24 @@ fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, pin_required: bool) -> ModuleSpe
             burst: bundle.log_rate.burst,
         },
         chain,
+        http: Arc::new(http),
+    }
+}
+
+/// The servers outside of a check, which instantiates nothing and so asks nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct NoServers;
+
+impl HttpFetch for NoServers {
+    fn fetch(&self, _: HttpRequest) -> BoxFuture<'_, Result<HttpResponse, HttpFailure>> {
+        let message = "no server is reached by a check";
+        let error = HostError::new("http", HostErrorKind::Unavailable, message);
+        Box::pin(async {
+            Err(HttpFailure {
+                error,
+                denied: None,
+            })
+        })
     }
 }
 

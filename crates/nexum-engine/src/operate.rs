@@ -259,6 +259,26 @@ impl Operator {
         self.0.read(name, copy).await
     }
 
+    /// Reads the credentials of the operator's file anew, and the secrets that they name: requests
+    /// that leave from now on get them. Answers how many there are. All else of the file stays as
+    /// it was at the start.
+    pub async fn reload_credentials(&self) -> Result<usize, OperateError> {
+        let core = Arc::clone(&self.0);
+        let work = blocking(move || {
+            let credentials = core.file.reload_credentials();
+            let credentials = credentials.map_err(OperateError::Refused)?;
+            let count = credentials.len();
+            let replaced = core.egress.replace_credentials(credentials);
+            replaced.map_err(failed)?;
+            tracing::info!(
+                credentials = count,
+                "the credentials for servers outside were read anew"
+            );
+            Ok(count)
+        });
+        self.to_the_end(work).await
+    }
+
     /// Goes on to the end of an operation though nobody waits for it any more.
     async fn to_the_end<T: Send + 'static>(
         &self,

@@ -269,6 +269,13 @@ pub struct Ordered {
     pub letters: u64,
 }
 
+/// What was read anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// The credentials for servers outside that there are now.
+    pub credentials: u64,
+}
+
 /// One dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LetterReport {

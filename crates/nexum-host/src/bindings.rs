@@ -9,6 +9,7 @@ mod generated {
         world: "nexum:host/event-module",
         imports: {
             "nexum:host/chain": async | trappable,
+            "nexum:host/http": async | trappable,
             "nexum:host/local-store.checkpoint": async | trappable,
             "nexum:host/local-store.list-keys": async | trappable,
             default: trappable,

@@ -46,9 +46,10 @@ pub enum Outcome {
     Ok {
         /// What it wrote, but for what it has checkpointed.
         writes: WriteSet,
-        /// Whether it has checkpointed: its cursor must reach the disk at once then, since a
-        /// repeated call would find its own traces.
-        has_checkpointed: bool,
+        /// Whether it has left something behind already: it has checkpointed, or had an effect
+        /// outside. Its cursor must reach the disk at once then, since repeating the call would
+        /// not be the same as having made it once.
+        has_traces: bool,
     },
     /// The guest returned an error: nothing is committed.
     /// What it holds in memory may be ahead of its state.
@@ -70,6 +71,8 @@ impl Loaded {
             chain: Arc::clone(&self.chain),
             chains: Arc::clone(&self.chains),
             absent_chains: Arc::clone(&self.absent_chains),
+            http: Arc::clone(&self.http),
+            had_effect: false,
             denials: Arc::clone(&self.denials),
             stub: Stub {
                 withheld: Arc::clone(&self.withheld),
@@ -148,7 +151,9 @@ impl Instance {
     ) -> CallReport {
         let fuel = self.loaded.resources.max_fuel_per_event;
         let deadline = self.loaded.resources.max_event_duration;
-        self.store.data_mut().state = Some(state);
+        let data = self.store.data_mut();
+        data.state = Some(state);
+        data.had_effect = false;
         let ended = match self.store.set_fuel(fuel) {
             Ok(()) => {
                 let call = guest(&self.exports, &mut self.store);
@@ -169,10 +174,11 @@ impl Instance {
         self.stderr.finish_line();
         let left = self.store.get_fuel().unwrap_or(0);
         let state = self.store.data_mut().state.take();
+        let had_effect = self.store.data().had_effect;
         let outcome = match ended {
             Ok(Ok(())) => match state {
                 Some(state) => Outcome::Ok {
-                    has_checkpointed: state.has_checkpointed(),
+                    has_traces: state.has_checkpointed() || had_effect,
                     writes: state.into_writes(),
                 },
                 // Only a cancelled checkpoint takes the state away, and its call never returns.

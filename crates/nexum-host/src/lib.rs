@@ -1,7 +1,7 @@
 //! The wasmtime side of `nexum:host`: what a module may import, and the call into it.
 //!
 //! One file per interface; beside them the closed WASI, the limits, the load (compile, check,
-//! link) and the call. This crate opens no file and no socket: chains and state are ports of
+//! link) and the call. This crate opens no file and no socket: chains, servers outside and state are ports of
 //! `nexum-types`, compiled code that was kept comes by a port of its own, and what a call wrote is
 //! handed back, never committed here.
 
@@ -12,6 +12,7 @@ mod clock;
 mod code;
 mod denials;
 mod guest;
+mod http;
 mod kept_code;
 mod limits;
 mod load;
@@ -36,4 +37,4 @@ pub use load::{Host, HostSetupError, LoadError, Loaded, ModuleSpec};
 pub use logging::LogRate;
 pub use trace::{Asked, Did, HostCall};
 pub use trap::Trap;
-pub use usage::{Usage, UsageReading};
+pub use usage::{HttpReading, Usage, UsageReading};

@@ -63,6 +63,8 @@ pub enum Asked {
     Prefix(String),
     /// Requests to a chain.
     Requests(ChainId, Vec<RpcRequest>),
+    /// The method and the URL of a request to a server outside, as the module has them.
+    Fetch(String, String),
 }
 
 impl Asked {
@@ -84,6 +86,7 @@ impl fmt::Display for Asked {
             Self::Key(key) => write!(f, "{key:?}"),
             Self::Value(key, bytes) => write!(f, "{key:?}, {bytes} bytes"),
             Self::Prefix(prefix) => write!(f, "{prefix:?}"),
+            Self::Fetch(method, url) => write!(f, "{} {}", shortened(method), shortened(url)),
             Self::Requests(chain, requests) => match requests.as_slice() {
                 [one] => write!(f, "{chain}, {} {}", one.method, shortened(&one.params)),
                 several => {

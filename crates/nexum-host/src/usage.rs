@@ -1,13 +1,16 @@
 //! What a module uses up and what it is denied, counted where it happens and read by anyone.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use nexum_manifest::Capability;
-use nexum_types::{Counter, HostError, HostErrorKind};
+use nexum_types::{Counter, Histogram, HistogramReading, HostError, HostErrorKind};
 use tracing::Level;
 
 /// The counts of one loaded component, over all instances that are made of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Usage {
     memory_bytes: AtomicU64,
     highest_memory_bytes: AtomicU64,
@@ -15,6 +18,10 @@ pub struct Usage {
     denials: [Counter; Capability::ALL.len()],
     log_lines: [Counter; LEVELS.len()],
     dropped_log_lines: Counter,
+    http_outcomes: [Counter; OUTCOMES.len()],
+    http_seconds: Histogram,
+    /// The bytes of bodies: sent, and received.
+    http_bytes: [Counter; 2],
 }
 
 /// Everything at one moment.
@@ -33,7 +40,34 @@ pub struct UsageReading {
     pub log_lines: Vec<(&'static str, u64)>,
     /// Lines that were dropped, since they were over the rate.
     pub dropped_log_lines: u64,
+    /// Requests to servers outside.
+    pub http: HttpReading,
 }
+
+/// What became of requests to servers outside, at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HttpReading {
+    /// How many there were, by what the module got: `ok` for a response of any status, or the kind
+    /// of the error. All of them are listed.
+    pub outcomes: Vec<(&'static str, u64)>,
+    /// How long they took, waits included, in nanoseconds.
+    pub took: HistogramReading,
+    /// The bodies that modules gave, in bytes.
+    pub sent_bytes: u64,
+    /// The bodies that modules got, in bytes.
+    pub received_bytes: u64,
+}
+
+const OUTCOMES: [(Option<HostErrorKind>, &str); 8] = [
+    (None, "ok"),
+    (Some(HostErrorKind::Unsupported), "unsupported"),
+    (Some(HostErrorKind::Unavailable), "unavailable"),
+    (Some(HostErrorKind::Denied), "denied"),
+    (Some(HostErrorKind::RateLimited), "rate-limited"),
+    (Some(HostErrorKind::Timeout), "timeout"),
+    (Some(HostErrorKind::InvalidInput), "invalid-input"),
+    (Some(HostErrorKind::Internal), "internal"),
+];
 
 const LEVELS: [(Level, &str); 5] = [
     (Level::ERROR, "error"),
@@ -42,6 +76,22 @@ const LEVELS: [(Level, &str); 5] = [
     (Level::DEBUG, "debug"),
     (Level::TRACE, "trace"),
 ];
+
+impl Default for Usage {
+    fn default() -> Self {
+        Self {
+            memory_bytes: AtomicU64::default(),
+            highest_memory_bytes: AtomicU64::default(),
+            denied_growths: Counter::default(),
+            denials: Default::default(),
+            log_lines: Default::default(),
+            dropped_log_lines: Counter::default(),
+            http_outcomes: Default::default(),
+            http_seconds: Histogram::of_durations(),
+            http_bytes: Default::default(),
+        }
+    }
+}
 
 impl Usage {
     pub(crate) fn memory_taken(&self, bytes: u64) {
@@ -76,6 +126,17 @@ impl Usage {
         }
     }
 
+    /// Counts a request to a server outside, with the bytes of what was sent and received.
+    pub(crate) fn fetched(&self, failed: Option<HostErrorKind>, took: Duration, bytes: [usize; 2]) {
+        if let Some(index) = OUTCOMES.iter().position(|(of, _)| *of == failed) {
+            self.http_outcomes[index].add(1);
+        }
+        self.http_seconds.observe_duration(took);
+        for (counter, bytes) in self.http_bytes.iter().zip(bytes) {
+            counter.add(bytes as u64);
+        }
+    }
+
     pub(crate) fn log_line_dropped(&self) {
         self.dropped_log_lines.add(1);
     }
@@ -94,6 +155,16 @@ impl Usage {
                 .map(|((_, name), count)| (*name, count.get()))
                 .collect(),
             dropped_log_lines: self.dropped_log_lines.get(),
+            http: HttpReading {
+                outcomes: OUTCOMES
+                    .iter()
+                    .zip(&self.http_outcomes)
+                    .map(|((_, name), count)| (*name, count.get()))
+                    .collect(),
+                took: self.http_seconds.read(),
+                sent_bytes: self.http_bytes[0].get(),
+                received_bytes: self.http_bytes[1].get(),
+            },
         }
     }
 }

@@ -157,7 +157,7 @@ impl messaging::Host for Stub {
 }
 
 impl http::Host for Stub {
-    fn fetch(&mut self, _: http::Request) -> Answer<http::Response> {
+    async fn fetch(&mut self, _: http::Request) -> Answer<http::Response> {
         self.unsupported(Capability::Http)
     }
 }

@@ -11,12 +11,13 @@ use nexum_types::{ChainId, ModuleName};
 use serde_json::{Value, json};
 
 use crate::{
-    Bundle, EngineConfig, LogFormat, LogLevels, LogSettings, ManifestErrors, ModuleEntry, Place,
-    Policy, Problem, Sha256, bundle,
+    Bundle, EngineConfig, HttpCredential, LogFormat, LogLevels, LogSettings, ManifestErrors,
+    ModuleEntry, Place, Policy, Problem, Sha256, bundle,
     chains::{self, RawChains},
     config::RawConfig,
     decode::{self, At, Decode, table},
     file::{self, Parsed},
+    http::{self, RawHttp},
     observability::{self, RawObservability},
     policy::{self, RawPolicy, Said},
     secret::Env,
@@ -32,6 +33,8 @@ table! {
         optional policy: RawPolicy,
         /// The chains, by id: `[chains.1]`.
         optional chains: RawChains,
+        /// What modules may do to servers outside, and the credentials that the engine adds.
+        optional http: RawHttp,
         /// Where the engine tells how it and its modules are.
         optional observability: RawObservability,
         /// The modules to run.
@@ -197,6 +200,20 @@ impl EngineFile {
         }
     }
 
+    /// Reads the credentials for servers outside anew, with the secrets that they name. They alone
+    /// count: all else is that of this file as it was.
+    ///
+    /// # Errors
+    /// Every problem of the file, wherever it is.
+    pub fn reload_credentials(&self) -> Result<Vec<HttpCredential>, ManifestErrors> {
+        let (config, now) = read(&self.path, &|name| std::env::var_os(name))?;
+        match (ManifestErrors::new(now.problems), config) {
+            (None, Some(config)) => Ok(config.http.credentials),
+            (Some(errors), _) => Err(errors),
+            (None, None) => Err(file::unexplained(&now.source).into()),
+        }
+    }
+
     /// Reads and checks the bundles of further modules: those of the `[[modules]]` tables in
     /// `text`, which are written as in this file. `path` is what problems call it; relative paths
     /// in it are resolved against its folder.
@@ -222,14 +239,12 @@ impl EngineFile {
         ManifestErrors::new(problems).map_or(Ok(bundles), Err)
     }
 
-    /// What under `[policy.modules]` is for no module, each as a problem that refuses nothing.
+    /// What under `[policy.modules]` and `[[http.credentials]]` is for no module, each as a problem
+    /// that refuses nothing.
     /// `modules`: those that run or are to, from this file or not. Those that this file disables
     /// are known, too.
     #[must_use]
-    pub fn ceilings_for_nobody(
-        &self,
-        modules: impl IntoIterator<Item = ModuleName>,
-    ) -> Vec<Problem> {
+    pub fn for_nobody(&self, modules: impl IntoIterator<Item = ModuleName>) -> Vec<Problem> {
         let mut known: BTreeSet<_> = modules.into_iter().collect();
         known.extend(self.parts.disabled.iter().filter_map(bundle::name_of));
         self.parts.said.to_nobody(&known)
@@ -370,7 +385,10 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
         chains::resolve(chains, folder, env, &mut places, &mut decoder)
     });
     let raw_policy = raw.as_ref().and_then(|raw| raw.policy.as_ref());
-    let (policy, said) = policy::resolve(raw_policy, &mut decoder);
+    let (policy, mut said) = policy::resolve(raw_policy, &mut decoder);
+    let raw_http = raw.as_ref().and_then(|raw| raw.http.as_ref());
+    let http = http::resolve(raw_http, folder, env, &mut decoder);
+    said.credentials = http::named_modules(raw_http);
     let observability = raw.as_ref().and_then(|raw| raw.observability.as_ref());
     let (observability, listen) = observability::resolve(observability, &mut decoder);
     let words = decode::words(&RawEngineFile::schema());
@@ -400,6 +418,7 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
             },
             chains,
             policy: policy.clone(),
+            http,
             observability,
             modules: entries.iter().map(|parts| parts.entry.clone()).collect(),
         })

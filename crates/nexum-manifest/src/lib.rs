@@ -17,6 +17,8 @@ mod decode;
 mod engine;
 mod event;
 mod file;
+mod hosts;
+mod http;
 mod lists;
 mod log_levels;
 mod module;
@@ -34,6 +36,7 @@ mod wording;
 
 pub use bundle::Bundle;
 pub use engine::{EngineFile, Setup, schema_engine};
+pub use hosts::{HostPattern, NoHostPattern, Scheme};
 pub use log_levels::{LogLevel, LogLevels};
 pub use module::{ModuleFile, ModulePlaces, schema_module};
 pub use problem::{ManifestErrors, Problem, Summary};

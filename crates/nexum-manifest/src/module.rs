@@ -16,7 +16,8 @@ use crate::{
     config::RawConfig,
     decode::{At, Decoder, table},
     file::{self, Parsed},
-    lists::Set,
+    http::Secure,
+    lists::{NonEmpty, Set},
     source::{Shown, Source, Span},
     subscription::RawSubscription,
     values::{AtLeast, Between, Hosted, Version},
@@ -105,6 +106,16 @@ table! {
         required required: At<Set<Hosted>>,
         /// The capabilities that the module can do without: where they are not to be had, their functions answer `unsupported`.
         optional optional: At<Set<Capability>>,
+        /// What the capability `http` is for.
+        optional http: RawHttpGrant,
+    }
+}
+
+table! {
+    /// What the capability `http` is for.
+    struct RawHttpGrant {
+        /// The servers that the module reaches, such as "api.example.org" or "*.example.org:8443"; https unless "http://" stands before it.
+        required allow: NonEmpty<Secure>,
     }
 }
 
@@ -255,6 +266,7 @@ impl Wanted<'_> {
 /// The checks that need more than one value.
 fn check(raw: &RawManifest, decoder: &mut Decoder) {
     check_either(raw, decoder);
+    check_http(raw, decoder);
     let chains = match &raw.chains {
         // A list that is missing within its table has been reported.
         Some(chains) => chains.required.as_ref().map(|required| {
@@ -300,11 +312,42 @@ fn check(raw: &RawManifest, decoder: &mut Decoder) {
     }
 }
 
+/// A module that cannot do without `http` says for which servers, and whoever lists servers
+/// declares it.
+fn check_http(raw: &RawManifest, decoder: &mut Decoder) {
+    let Some(capabilities) = &raw.capabilities else {
+        return;
+    };
+    let required = capabilities.required.iter().flat_map(|set| &set.value.0);
+    let required = required.map(|at| (at.value.0, &at.span));
+    let optional = capabilities.optional.iter().flat_map(|set| &set.value.0);
+    let is_optional = optional.into_iter().any(|at| at.value == Capability::Http);
+    let mut required = required.filter(|(capability, _)| *capability == Capability::Http);
+    match (required.next(), &capabilities.http) {
+        (Some((_, span)), None) => {
+            let message = "the capability \"http\" is required for no server".to_owned();
+            let help = "write\n[capabilities.http]\nallow = [\"api.example.org\"]";
+            decoder.report_with_help(span.clone(), message, "for which servers?", help);
+        }
+        (None, Some(RawHttpGrant { allow: Some(allow) })) if !is_optional => {
+            let span = allow.0.first().map(|at| at.span.clone());
+            let message =
+                "`capabilities.http` lists servers, and the capability \"http\" is not declared";
+            let help = "add \"http\" to `capabilities.required` or `capabilities.optional`";
+            if let Some(span) = span {
+                decoder.report_with_help(span, message.to_owned(), "not declared", help);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What is required is not optional, too.
 fn check_either(raw: &RawManifest, decoder: &mut Decoder) {
     if let Some(RawCapabilities {
         required: Some(required),
         optional: Some(optional),
+        ..
     }) = &raw.capabilities
     {
         let required = required
@@ -401,6 +444,13 @@ fn resolve(raw: &RawManifest, source: &Arc<Source>) -> Option<ModuleFile> {
                 .unwrap_or_default(),
             denied: BTreeSet::new(),
         },
+        http_allow: raw
+            .capabilities
+            .iter()
+            .filter_map(|raw| raw.http.as_ref()?.allow.as_ref())
+            .flat_map(|allow| &allow.0)
+            .map(|at| at.value.0.clone())
+            .collect(),
         subscriptions: subscriptions.collect::<Option<_>>()?,
         config: raw
             .config

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use toml::de::DeValue;
 
 use crate::{
-    Capability, Ceilings, Policy, Problem, Rate,
+    Capability, Ceilings, HostPattern, Policy, Problem, Rate,
     chains::{self, PerSecond},
     decode::{At, Decode, Decoder, Node, Tried, table},
     lists::Set,
@@ -38,6 +38,14 @@ macro_rules! ceilings_table {
                 optional log_lines_per_second: Tried<PerSecond>,
                 /// How many lines a module may log at once, after a quiet time. Without it, those of one second.
                 optional log_burst: At<PerSecond>,
+                /// How many requests a second a module may make to servers outside, in the long run.
+                optional http_requests_per_second: Tried<PerSecond>,
+                /// How many of them a module may make at once, after a quiet time. Without it, those of one second.
+                optional http_burst: At<PerSecond>,
+                /// The only servers that a module may reach, whatever its manifest asks for.
+                optional http_allow: Vec<At<HostPattern>>,
+                /// Servers that a module may not reach, whatever its manifest asks for; without a port, at every port.
+                optional http_deny: Vec<At<HostPattern>>,
                 /// The most memory of a module, in bytes, whatever its manifest asks for.
                 optional max_memory_bytes: AtLeast<65_536>,
                 /// The most fuel of one call, whatever the manifest asks for.
@@ -166,6 +174,14 @@ macro_rules! ceilings {
                 ["log_lines_per_second", "log_burst"],
                 decoder,
             ),
+            http_rate: chains::rate(
+                raw.http_requests_per_second.as_ref(),
+                raw.http_burst.as_ref(),
+                ["http_requests_per_second", "http_burst"],
+                decoder,
+            ),
+            http_allow: raw.http_allow.as_ref().map(|list| patterns(list)),
+            http_deny: raw.http_deny.as_ref().map(|list| patterns(list)),
             max_memory_bytes: raw.max_memory_bytes.as_ref().map(|bytes| bytes.0),
             max_fuel_per_event: raw.max_fuel_per_event.as_ref().map(|fuel| fuel.0),
             max_event_duration: raw.max_event_duration,
@@ -175,13 +191,19 @@ macro_rules! ceilings {
     }};
 }
 
-/// Where in the file the policy says what.
+fn patterns(list: &[At<HostPattern>]) -> Vec<HostPattern> {
+    list.iter().map(|at| at.value.clone()).collect()
+}
+
+/// Where in the file the operator says what of which module.
 #[derive(Debug)]
 pub(crate) struct Said<Where> {
     /// Capabilities that are denied: to one module, or to all.
     pub(crate) denied: BTreeMap<(Option<ModuleName>, Capability), Where>,
     /// The ceilings of single modules.
     pub(crate) modules: BTreeMap<ModuleName, Where>,
+    /// The modules that credentials are for.
+    pub(crate) credentials: Vec<(ModuleName, Where)>,
 }
 
 impl<Where> Default for Said<Where> {
@@ -189,6 +211,7 @@ impl<Where> Default for Said<Where> {
         Self {
             denied: BTreeMap::new(),
             modules: BTreeMap::new(),
+            credentials: Vec::new(),
         }
     }
 }
@@ -197,6 +220,7 @@ impl Said<Span> {
     pub(crate) fn places(self, source: &Arc<Source>) -> Said<Place> {
         let denied = self.denied.into_iter();
         let modules = self.modules.into_iter();
+        let credentials = self.credentials.into_iter();
         Said {
             denied: denied
                 .map(|(key, span)| (key, source.place(span)))
@@ -204,23 +228,29 @@ impl Said<Span> {
             modules: modules
                 .map(|(name, span)| (name, source.place(span)))
                 .collect(),
+            credentials: credentials
+                .map(|(name, span)| (name, source.place(span)))
+                .collect(),
         }
     }
 }
 
 impl Said<Place> {
-    /// The ceilings of modules that there are not, each as a problem that refuses nothing: its
-    /// module may be loaded later.
+    /// The ceilings and credentials of modules that there are not, each as a problem that refuses
+    /// nothing: its module may be loaded later.
     pub(crate) fn to_nobody(&self, known: &BTreeSet<ModuleName>) -> Vec<Problem> {
         let names: Vec<_> = known.iter().map(ModuleName::as_str).collect();
-        let unknown = self
-            .modules
-            .iter()
-            .filter(|(name, _)| !known.contains(*name));
-        let problem = |(name, place): (&ModuleName, &Place)| {
-            let message = format!(
-                "`policy.modules.{name}` is for no module: none of that name is configured or was loaded"
-            );
+        let ceilings = self.modules.iter();
+        let ceilings = ceilings.map(|(name, at)| (format!("`policy.modules.{name}`"), name, at));
+        let credentials = self.credentials.iter();
+        let credentials = credentials
+            .map(|(name, at)| (format!("`http.credentials.modules` with {name}"), name, at));
+        let unknown = ceilings
+            .chain(credentials)
+            .filter(|(_, name, _)| !known.contains(*name));
+        let problem = |(what, name, place): (String, &ModuleName, &Place)| {
+            let message =
+                format!("{what} is for no module: none of that name is configured or was loaded");
             let help = match wording::nearest(name.as_str(), &names) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None if names.is_empty() => {
@@ -283,6 +313,9 @@ impl Policy {
         Ceilings {
             rpc_rate: own.rpc_rate.or(every.rpc_rate),
             log_rate: own.log_rate.or(every.log_rate),
+            http_rate: own.http_rate.or(every.http_rate),
+            http_allow: own.http_allow.clone().or_else(|| every.http_allow.clone()),
+            http_deny: own.http_deny.clone().or_else(|| every.http_deny.clone()),
             max_memory_bytes: either(own.max_memory_bytes, every.max_memory_bytes),
             max_fuel_per_event: either(own.max_fuel_per_event, every.max_fuel_per_event),
             max_event_duration: own.max_event_duration.or(every.max_event_duration),
@@ -304,7 +337,19 @@ const DEFAULT_LOG_RATE: Rate = Rate {
     burst: 1_000,
 };
 
+/// How much a module may ask servers outside unless the operator says otherwise.
+const DEFAULT_HTTP_RATE: Rate = Rate {
+    per_second: 10,
+    burst: 50,
+};
+
 impl Ceilings {
+    /// The rate at which the module may ask servers outside.
+    #[must_use]
+    pub fn http_rate(&self) -> Rate {
+        self.http_rate.unwrap_or(DEFAULT_HTTP_RATE)
+    }
+
     /// The capabilities that are denied.
     #[must_use]
     pub fn denied(&self) -> BTreeSet<Capability> {

@@ -12,7 +12,7 @@ use std::{
 use nexum_types::{BlockNumber, ChainId, Config, Depth, LogFilter, ModuleName};
 use url::Url;
 
-use crate::{LogLevels, Schedule};
+use crate::{HostPattern, LogLevels, Schedule};
 
 /// A module's manifest, resolved: the author's word, checked but not trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,10 +36,21 @@ pub struct ModuleManifest {
     pub absent_chains: BTreeSet<ChainId>,
     /// The interfaces the module may import.
     pub capabilities: Capabilities,
+    /// The servers it may reach by the capability `http`.
+    pub http_allow: Vec<HostPattern>,
     /// The events the module gets.
     pub subscriptions: Vec<Subscription>,
     /// The author's configuration values.
     pub config: Config,
+}
+
+impl ModuleManifest {
+    /// Whether the manifest lists the server of a URL.
+    #[must_use]
+    pub fn lists_server_of(&self, url: &str) -> bool {
+        let lists = |url: &Url| self.http_allow.iter().any(|listed| listed.covers(url));
+        Url::parse(url).is_ok_and(|url| lists(&url))
+    }
 }
 
 /// A SHA-256 digest, shown as 64 hex digits.
@@ -232,8 +243,13 @@ impl Capability {
     #[must_use]
     pub fn is_hosted(self) -> bool {
         match self {
-            Self::Chain | Self::LocalStore | Self::Logging | Self::Clock | Self::Random => true,
-            Self::Identity | Self::RemoteStore | Self::Messaging | Self::Http => false,
+            Self::Chain
+            | Self::LocalStore
+            | Self::Logging
+            | Self::Clock
+            | Self::Random
+            | Self::Http => true,
+            Self::Identity | Self::RemoteStore | Self::Messaging => false,
         }
     }
 
@@ -399,6 +415,8 @@ pub struct EngineConfig {
     pub chains: BTreeMap<ChainId, ChainSettings>,
     /// The ceilings that no manifest widens.
     pub policy: Policy,
+    /// What modules may do to servers outside.
+    pub http: HttpSettings,
     /// Where the engine tells how it and its modules are.
     pub observability: ObservabilitySettings,
     /// The modules to run, each name once.
@@ -423,6 +441,12 @@ pub struct Ceilings {
     pub rpc_rate: Option<Rate>,
     /// How many lines it may log.
     pub log_rate: Option<Rate>,
+    /// How many requests it may make to servers outside.
+    pub http_rate: Option<Rate>,
+    /// The only servers that it may reach, whatever its manifest asks for.
+    pub http_allow: Option<Vec<HostPattern>>,
+    /// The servers that it may not reach, whatever its manifest asks for.
+    pub http_deny: Option<Vec<HostPattern>>,
     /// The most memory, in bytes.
     pub max_memory_bytes: Option<u64>,
     /// The most fuel of one call.
@@ -451,6 +475,116 @@ impl Ceilings {
                 }),
             max_state_bytes: least(asked.max_state_bytes, self.max_state_bytes),
         }
+    }
+}
+
+/// What modules may do to servers outside, and the credentials that the engine adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// How long a connection may take to be made, the lookup of the name and TLS included.
+    pub connect_timeout: Duration,
+    /// How long a server may send nothing while an answer is waited for.
+    pub idle_timeout: Duration,
+    /// How long a request may take in all.
+    pub request_timeout: Duration,
+    /// The largest request: URL, headers and body, in bytes.
+    pub max_request_bytes: u32,
+    /// The largest body of a response, decoded, in bytes.
+    pub max_response_bytes: u32,
+    /// How many requests of all modules are under way at once.
+    pub max_concurrent: u32,
+    /// How many redirects of one request are followed.
+    pub max_redirects: u32,
+    /// The servers that may be reached over http. Each has that scheme.
+    pub allow_http: Vec<HostPattern>,
+    /// The servers that may be reached at an address that is not of the public internet.
+    pub allow_private: Vec<HostPattern>,
+    /// Certificates in PEM of authorities to trust beside those of the machine.
+    pub authorities: Option<String>,
+    /// The credentials, in the order of the file.
+    pub credentials: Vec<HttpCredential>,
+}
+
+impl HttpSettings {
+    /// The headers that concern the connection or how a message is cut (RFC 9110, sections 7.6.1
+    /// and 10.1; RFC 9112), and so are the engine's.
+    pub const RESERVED_HEADERS: [&str; 15] = [
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+    ];
+
+    /// Whether a header, by its name in small letters, is the engine's.
+    #[must_use]
+    pub fn is_reserved_header(name: &str) -> bool {
+        Self::RESERVED_HEADERS.contains(&name)
+    }
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(20),
+            max_request_bytes: 1024 * 1024,
+            max_response_bytes: 4 * 1024 * 1024,
+            max_concurrent: 32,
+            max_redirects: 0,
+            allow_http: Vec::new(),
+            allow_private: Vec::new(),
+            authorities: None,
+            credentials: Vec::new(),
+        }
+    }
+}
+
+/// A header that the engine adds to requests as they leave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpCredential {
+    /// The servers that get it. The scheme is written.
+    pub host: HostPattern,
+    /// The header's name, in small letters.
+    pub header: String,
+    /// The header's value: visible ASCII.
+    pub value: SecretText,
+    /// The modules whose requests get it; `None`: those of all.
+    pub modules: Option<BTreeSet<ModuleName>>,
+}
+
+/// A text that is never shown. Its `Debug` does not have it, and it has no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Takes a text in.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself, for the one place that needs it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(…)")
     }
 }
 

@@ -38,6 +38,8 @@ mod server;
 #[cfg(feature = "server")]
 pub mod wasm;
 #[cfg(feature = "server")]
+pub mod web;
+#[cfg(feature = "server")]
 mod wire;
 
 pub use chain::{

@@ -9,9 +9,11 @@ mod config;
 mod cursor;
 mod event;
 mod host_error;
+mod http;
 mod ids;
 mod log;
 mod meter;
+mod rate;
 mod state;
 mod write_set;
 
@@ -20,9 +22,11 @@ pub use config::{Config, ConfigScalar, ConfigValue};
 pub use cursor::{Cursor, Delivered, Depth, ScheduleId, Source};
 pub use event::{Block, BlockRef, Event, EventId, EventKind, Tick};
 pub use host_error::{HostError, HostErrorKind};
+pub use http::{HttpFailure, HttpFetch, HttpHeader, HttpRequest, HttpResponse};
 pub use ids::{BlockNumber, ChainId, InvalidModuleName, ModuleName};
 pub use log::{Log, LogFilter, MAX_TOPICS};
 pub use meter::{Counter, Histogram, HistogramReading};
+pub use rate::{Bucket, OverRate};
 pub use state::{CallState, Snapshot, StateBackend, StateError};
 pub use write_set::{WriteSet, limits};
 

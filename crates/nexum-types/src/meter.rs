@@ -34,7 +34,7 @@ pub struct Histogram {
 }
 
 /// A histogram at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistogramReading {
     /// The upper bounds, each inclusive, ascending.
     pub bounds: &'static [u64],

@@ -92,7 +92,7 @@ fn warnings(setup: &Setup) -> Vec<Problem> {
         return Vec::new();
     };
     let configured = setup.bundles.iter().map(|bundle| bundle.name().clone());
-    setup.engine.ceilings_for_nobody(configured.chain(loaded))
+    setup.engine.for_nobody(configured.chain(loaded))
 }
 
 fn as_text(config: &ConfigFile, report: &Report<'_>) -> String {

@@ -54,6 +54,13 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR", conflicts_with = "path")]
         state_dir: Option<PathBuf>,
     },
+    /// Have the running engine read the credentials for servers outside anew.
+    ///
+    /// Reads `[[http.credentials]]` of the engine's file, and the variables and files that it names:
+    /// requests that leave from then on get them. All else of the file stays as it was at the start.
+    /// SIGHUP does the same. Where the file has a problem, nothing changes. A variable keeps the
+    /// value that the engine was started with; a file is read anew.
+    ReloadCredentials(AskArgs),
     /// Show or change how much the running engine logs, until it ends.
     LogLevel(LogLevelArgs),
     /// Print what a shell needs to complete the commands of `nexum`.

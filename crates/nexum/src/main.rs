@@ -5,6 +5,7 @@ mod backup;
 mod check;
 mod cli;
 mod client;
+mod credentials;
 mod exit;
 mod inspect;
 mod letters;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { folder } => pages::manual(folder),
         Command::Top { config, state_dir } => asked(false, top::top(config, state_dir.as_deref())),
+        Command::ReloadCredentials(args) => asked(args.at.json, credentials::reload(args)),
         Command::LogLevel(args) => asked(args.at.json, logs::level(args)),
         Command::Health(args) => asked(args.at.json, modules::health(args)),
         Command::Module(command) => module(command),

@@ -58,6 +58,9 @@ async fn serve(
     if setup.bundles.is_empty() {
         tracing::warn!("there is no module to run: add a [[modules]] to the engine's file");
     }
+    // Without it, the signal would end the process.
+    let mut reload_asked = signal(SignalKind::hangup())
+        .map_err(|error| Failure::other("signals cannot be received", error))?;
     let engine = tokio::select! {
         started = start(setup, log) => started?,
         signal = &mut stop_asked => {
@@ -71,7 +74,12 @@ async fn serve(
         shared,
     } = engine.code_origins();
     tracing::info!(compiled, kept, shared, "engine is running");
-    let signal = named(stop_asked.await);
+    let signal = loop {
+        tokio::select! {
+            signal = &mut stop_asked => break named(signal),
+            Some(()) = reload_asked.recv() => reload(&engine).await,
+        }
+    };
     tracing::info!(signal, ?grace, "stopping: calls in flight may finish");
     let Stopped {
         modules,
@@ -91,6 +99,16 @@ async fn serve(
     }
     tracing::info!("engine has stopped");
     Ok(Ended::Stopped)
+}
+
+/// What was asked for by a signal has nobody to answer to but the log.
+async fn reload(engine: &Engine) {
+    if let Err(error) = engine.operator().reload_credentials().await {
+        tracing::error!(
+            %error,
+            "SIGHUP: the credentials for servers outside stay as they were: `nexum config check` says more"
+        );
+    }
 }
 
 async fn start(setup: Setup, log: Arc<LogBook>) -> Result<Engine, StartError> {

@@ -84,7 +84,15 @@ pub(super) fn check(told: &Told, module: &ModuleFile) -> Result<(), Failure> {
                 continue;
             }
             Act::Message { .. } => "messages",
-            Act::Http { .. } => "http",
+            Act::Http { url, .. } => {
+                if !manifest.lists_server_of(url) {
+                    let message = "the manifest does not list this server".to_owned();
+                    problems.push(problem(step.line, message).with_help(
+                        "add it to `allow` under [capabilities.http], or correct this line",
+                    ));
+                }
+                continue;
+            }
             _ => continue,
         };
         let message = format!("the engine does not host {what} yet");

@@ -126,6 +126,14 @@ impl Player<'_> {
                 }
                 Act::Chain(chain, action) => self.act(step, *chain, action).await?,
                 Act::Tick { schedule } => self.tick(schedule).await?,
+                Act::Http {
+                    method,
+                    url,
+                    answer,
+                } => {
+                    self.staged.servers.answer(method, url, answer);
+                    Settled::Yes
+                }
                 // Refused before anything ran.
                 _ => Settled::Yes,
             };

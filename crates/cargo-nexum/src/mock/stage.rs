@@ -6,11 +6,11 @@ use std::{collections::BTreeSet, fmt::Write as _, path::Path, sync::Arc};
 use nexum_engine::{Backoff, Engine, Observer, Options};
 use nexum_host::Host;
 use nexum_manifest::{
-    ManifestErrors, ModuleManifest, Place, Problem, Schedule, Setup, Subscription,
+    ManifestErrors, ModuleManifest, Place, Problem, Schedule, Scheme, Setup, Subscription,
 };
 use nexum_store::{StateDir, Step, StoreOptions};
 use nexum_testkit::{
-    Action, ConfigScalar, ConfigSetting, Endpoint, Fixture, RpcServer, ScriptedChain, Stage,
+    Act, Action, ConfigScalar, ConfigSetting, Endpoint, Fixture, RpcServer, ScriptedChain, Stage,
 };
 use nexum_types::{BlockNumber, BlockRef, Cursor, Depth, Source};
 use tempfile::TempDir;
@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use super::{
     Told,
     seed::{self, Entry},
+    servers::Servers,
 };
 use crate::{build::Built, exit::Failure};
 
@@ -30,6 +31,7 @@ pub(super) struct Staged {
     /// Goes last.
     _folder: TempDir,
     pub(super) chains: Vec<StagedChain>,
+    pub(super) servers: Arc<Servers>,
     pub(super) engine: Engine,
     /// Where events come from.
     pub(super) sources: BTreeSet<Source>,
@@ -118,15 +120,30 @@ impl Staged {
             }
             _ => failure,
         })?;
+        let servers = Arc::new(Servers::default());
+        // What is said before all else is there for `init`.
+        for step in &fixture.steps {
+            let Act::Http {
+                method,
+                url,
+                answer,
+            } = &step.act
+            else {
+                break;
+            };
+            servers.answer(method, url, answer);
+        }
         let options = Options {
             backoff: patient(),
             observer: Some(observer),
+            http: Some(Arc::clone(&servers) as _),
             ..Options::default()
         };
         let engine = Engine::start_with(host, setup, options).await?;
         Ok(Self {
             _folder: folder,
             chains,
+            servers,
             engine,
             sources,
             schedules: schedules(&manifest),
@@ -192,6 +209,7 @@ fn engine_file(
             let _ = writeln!(text, "[[chains.{}.endpoints]]\nurl = \"{url}\"", chain.id());
         }
     }
+    text += &http(built);
     let path = toml::Value::String(path_text(&built.bundle)?);
     let _ = writeln!(text, "[[modules]]\npath = {path}");
     let config = config(fixture);
@@ -199,6 +217,23 @@ fn engine_file(
         let _ = writeln!(text, "config = {}", toml::Value::Table(config));
     }
     Ok(text)
+}
+
+/// No server is reached in a run, so that every one of the manifest may be.
+fn http(built: &Built) -> String {
+    let listed = |patterns: Vec<String>| {
+        let patterns = patterns.into_iter().map(toml::Value::String);
+        toml::Value::Array(patterns.collect())
+    };
+    let allow = &built.manifest.http_allow;
+    let plain = allow
+        .iter()
+        .filter(|pattern| pattern.scheme() == Some(Scheme::Http));
+    format!(
+        "[http]\nallow_http = {}\nallow_private = {}\n",
+        listed(plain.map(ToString::to_string).collect()),
+        listed(allow.iter().map(ToString::to_string).collect()),
+    )
 }
 
 fn path_text(path: &Path) -> Result<String, Failure> {

@@ -211,7 +211,40 @@ fn logs_come_decoded_from_signatures_and_are_taken_back_by_a_reorg() {
         .tells("takes logs of this address, but of another event")
         .tells("the manifest does not name chain 7")
         .tells("the manifest has no schedule \"* * * * *\"")
-        .tells("the engine does not host http yet");
+        .tells("the manifest does not list this server");
+}
+
+#[test]
+fn servers_outside_answer_as_the_fixture_says_and_nobody_else_does() {
+    let package = Package::of_fixture("http", "mock-http");
+    let lines = "[capabilities.http]\nallow = [\"https://api.example.org\"]\n\n";
+    let config = "[config]\nmethod = \"POST\"\nurl = \"https://api.example.org/x\"\n\n";
+    let capabilities = ["http", "local-store"];
+    package.manifest(
+        "mock-http",
+        &capabilities,
+        &format!("{lines}{config}{BLOCKS}"),
+    );
+    let ended = package.play(
+        "chain 31337\nmine\nexpect {\n  state kind = unavailable\n}\n\
+         http POST https://api.example.org/x = 503 \"busy\"\nmine\nexpect {\n\
+         state kind = ok\nstate status = 503\nstate body = busy\n}\n\
+         http POST https://api.example.org/x = unreachable\nmine\nexpect {\n\
+         state kind = unavailable\n}\n",
+    );
+    ended
+        .ends(0)
+        .prints("http.fetch(POST https://api.example.org/x)")
+        .prints("5 expectations met");
+    // What the manifest does not list is denied here as it is in production.
+    let lines = lines.replace("api.", "other.");
+    package.manifest(
+        "mock-http",
+        &capabilities,
+        &format!("{lines}{config}{BLOCKS}"),
+    );
+    let ended = package.play("chain 31337\nmine\nexpect {\nstate kind = denied\n}\n");
+    ended.ends(0);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use nexum_chain::Chains;
-use nexum_engine::{Engine, ModuleStatus};
+use nexum_engine::{Engine, ModuleStatus, NoServers};
 use nexum_host::{Host, Instance, LogRate, ModuleSpec, NothingKept, Outcome, SystemClock};
 use nexum_manifest::{Capabilities, Capability, Durability, Resources};
 use nexum_store::{ModuleStore, StateDir, StoreOptions};
@@ -121,6 +121,7 @@ impl Module {
 pub(crate) fn spec() -> ModuleSpec {
     ModuleSpec {
         chain: Arc::new(Chains::new([]).unwrap()),
+        http: Arc::new(NoServers),
         name: "bench".parse().unwrap(),
         pin: None,
         pin_required: false,

@@ -217,6 +217,7 @@ fn subscriptions_of_one_chain_and_depth_are_one_source() {
         restart: Default::default(),
         chains: [CHAIN].into(),
         absent_chains: Default::default(),
+        http_allow: Vec::new(),
         capabilities: Default::default(),
         subscriptions: vec![
             Subscription::Block(blocks(Start::Latest, 1)),

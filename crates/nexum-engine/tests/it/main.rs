@@ -18,6 +18,7 @@ mod code_cache;
 mod coverage;
 mod delivery;
 mod deploy;
+mod egress;
 mod evidence;
 mod exposition;
 mod health;

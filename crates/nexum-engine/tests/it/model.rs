@@ -7,6 +7,7 @@
 use std::{collections::BTreeSet, fs, sync::Arc, thread};
 
 use nexum_chain::Chains;
+use nexum_engine::NoServers;
 use nexum_host::{Host, Loaded, LogRate, ModuleSpec, NothingKept, SystemClock};
 use nexum_manifest::{Capabilities, Capability, Resources};
 use nexum_testkit::{NewLog, RpcServer, ScriptedChain, guests};
@@ -175,6 +176,7 @@ impl Guests {
             resources: Resources::default(),
             log_rate: LogRate::default(),
             chain: Arc::new(Chains::new([]).unwrap()),
+            http: Arc::new(NoServers),
         };
         let component = fs::read(guests::fixture("log-fold").unwrap()).unwrap();
         Self {

@@ -70,6 +70,7 @@ pub(crate) struct Module {
     capabilities: Vec<&'static str>,
     optional: Vec<&'static str>,
     optional_chains: Vec<u64>,
+    servers: Vec<String>,
     subscriptions: Vec<(u64, Start)>,
     log_subscriptions: Vec<String>,
     schedules: Vec<String>,
@@ -111,6 +112,7 @@ impl Module {
             capabilities: vec!["chain", "local-store", "logging", "clock", "random"],
             optional: Vec::new(),
             optional_chains: Vec::new(),
+            servers: Vec::new(),
             subscriptions: vec![(CHAIN, Start::Number(BlockNumber(1)))],
             log_subscriptions: Vec::new(),
             schedules: Vec::new(),
@@ -154,6 +156,13 @@ impl Module {
             optional_chains: chains.to_vec(),
             ..self
         }
+    }
+
+    /// One that requires `http`, for these servers.
+    pub(crate) fn reaching(mut self, servers: &[&str]) -> Self {
+        self.capabilities.push("http");
+        self.servers = servers.iter().map(|&server| server.to_owned()).collect();
+        self
     }
 
     pub(crate) fn subscribed(self, subscriptions: &[(u64, Start)]) -> Self {
@@ -239,6 +248,10 @@ impl Module {
         let chains = of_blocks.chain(of_logs).filter(|chain| !is_optional(chain));
         let chains: BTreeSet<_> = chains.collect();
         let chains: Vec<_> = chains.into_iter().collect();
+        let servers = match &self.servers[..] {
+            [] => String::new(),
+            servers => format!("[capabilities.http]\nallow = {servers:?}\n"),
+        };
         let mut text = format!(
             "[module]\nname = \"{name}\"\nversion = \"1.0.0\"\n{component}\
              [module.resources]\n{resources}\
@@ -246,7 +259,7 @@ impl Module {
              [module.state]\ndurability = {durability}\n\
              [chains]\nrequired = {chains:?}\noptional = {optional_chains:?}\n\
              [capabilities]\nrequired = {capabilities:?}\noptional = {optional:?}\n\
-             [config]\n{config}"
+             {servers}[config]\n{config}"
         );
         for (chain, start) in &self.subscriptions {
             let start = match start {
@@ -278,6 +291,8 @@ impl Module {
 pub(crate) struct World {
     folder: TempDir,
     chains: String,
+    /// The lines of `[http]`, and what stands below it.
+    http: String,
     policy: String,
     /// Each module with what its entry says, further to the path.
     entries: Vec<(String, String)>,
@@ -321,6 +336,7 @@ impl World {
             answer_within: DEADLINE,
             observer: None,
             chains: String::new(),
+            http: String::new(),
             policy: String::new(),
             entries: Vec::new(),
             grace: "60s",
@@ -415,6 +431,12 @@ impl World {
     }
 
     /// How long calls in flight may take once the engine is to stop.
+    /// A line of `[http]`, or what stands below it.
+    pub(crate) fn http(mut self, line: &str) -> Self {
+        writeln!(self.http, "{line}").unwrap();
+        self
+    }
+
     pub(crate) fn grace(self, grace: &'static str) -> Self {
         Self { grace, ..self }
     }
@@ -464,6 +486,7 @@ impl World {
         let Self {
             grace,
             chains,
+            http,
             policy,
             entries,
             observability,
@@ -471,7 +494,7 @@ impl World {
         } = self;
         let mut text = format!(
             "[engine]\nstate_dir = \"state\"\nshutdown_grace = \"{grace}\"\n\
-             [policy]\n{policy}[observability]\n{observability}{chains}"
+             [http]\n{http}[policy]\n{policy}[observability]\n{observability}{chains}"
         );
         for (name, entry) in entries {
             write!(text, "[[modules]]\npath = \"{name}\"\n{entry}").unwrap();
@@ -487,6 +510,7 @@ impl World {
             log: Arc::clone(&self.log),
             answer_within: self.answer_within,
             observer: self.observer.clone(),
+            http: None,
         };
         let engine = Engine::start_with(&host, setup, options).await;
         engine.map(|engine| Running { engine })

@@ -108,7 +108,7 @@ enabled = false
             ),
             (
                 "a/nexum.toml",
-                &MODULE.replace("[1]", "[1, 5]").replace("[]", "[\"http\"]"),
+                &MODULE.replace("[1]", "[1, 5]").replace("[]", "[\"identity\"]"),
             ),
             ("b/nexum.toml", &MODULE.replace("\"x\"", "3")),
             ("b/module.wasm", ""),
@@ -128,7 +128,7 @@ a/nexum.toml:5:16: the module requires chain 5, which nexum-engine.toml does not
         [chains.5]
         [[chains.5.endpoints]]
         url = { env = \"CHAIN_5_URL\" }
-a/nexum.toml:7:13: the capability \"http\" is in the contract, but this engine does not have it yet
+a/nexum.toml:7:13: the capability \"identity\" is in the contract, but this engine does not have it yet
   help: if the module can do without, declare it under `optional`: its functions answer `unsupported` then
 b/nexum.toml:2:8: `module.name` takes a string, not an integer
   help: The module's name, 1 to 64 of a-z, 0-9 and '-'
@@ -315,7 +315,7 @@ fn the_policy_caps_what_a_manifest_asks_for_and_withholds_what_is_optional() {
     let manifest = MODULE
         .replace(
             "required = []",
-            "required = [\"chain\"]\noptional = [\"http\", \"local-store\"]",
+            "required = [\"chain\"]\noptional = [\"messaging\", \"local-store\"]",
         )
         .replace("required = [1]", "required = [1]\noptional = [5]")
         + "[module.resources]\nmax_memory_bytes = 70_000\nmax_state_bytes = 900\n\
@@ -355,7 +355,7 @@ name = \"x-2\"
     );
     assert_eq!(first.asked.max_state_bytes, 900);
     let withheld = |bundle: &Bundle| bundle.manifest.capabilities.withheld();
-    let not_hosted = (Capability::Http, Withheld::NotHosted);
+    let not_hosted = (Capability::Messaging, Withheld::NotHosted);
     let denied = (Capability::LocalStore, Withheld::Denied);
     assert_eq!(withheld(first), [denied, not_hosted].into());
     assert_eq!(withheld(second), [not_hosted].into());

@@ -93,6 +93,7 @@ impl Folder {
 /// The environment that the tests run in.
 pub(crate) fn env(name: &str) -> Option<OsString> {
     match name {
+        "API_KEY" => Some("hunter2".into()),
         "RPC_URL" => Some("https://user:hunter2@rpc.example/v2/hunter2?key=hunter2".into()),
         "BAD_URL" => Some("hunter2".into()),
         "EMPTY" => Some("".into()),

@@ -3,12 +3,19 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use nexum_manifest::{
-    Capability, Ceilings, ChainSettings, EngineConfig, LogFormat, LogLevel, LogLevels, LogSettings,
-    ModuleEntry, ObservabilitySettings, Policy, Rate, Sha256, StatusPage,
+    Capability, Ceilings, ChainSettings, EngineConfig, HostPattern, HttpCredential, HttpSettings,
+    LogFormat, LogLevel, LogLevels, LogSettings, ModuleEntry, ObservabilitySettings, Policy, Rate,
+    SecretText, Sha256, StatusPage,
 };
 use nexum_types::{ChainId, Config, ConfigValue};
 
 use crate::check::{ENGINE, Folder, check_engine};
+
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+
+fn patterns(texts: &[&str]) -> Vec<HostPattern> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
 
 /// A problem that stands after [`ENGINE`].
 #[track_caller]
@@ -33,6 +40,9 @@ fn a_full_file_resolves_to_what_it_says() {
             [policy]
             rpc_requests_per_second = 50
             rpc_burst = 200
+            http_requests_per_second = 3
+            http_allow = ["*.example.org", "http://10.0.0.5:8080"]
+            http_deny = ["bad.example.org"]
             log_lines_per_second = 10
             max_memory_bytes = 1_000_000
             max_fuel_per_event = 2_000
@@ -42,9 +52,31 @@ fn a_full_file_resolves_to_what_it_says() {
             require_digest = true
             [policy.modules.a-2]
             denied_capabilities = []
+            http_deny = []
             log_burst = 7
             log_lines_per_second = 5
             max_state_bytes = 5
+
+            [http]
+            connect_timeout = "1s"
+            idle_timeout = "2s"
+            request_timeout = "4s"
+            max_request_bytes = 5
+            max_response_bytes = 6
+            max_concurrent = 7
+            max_redirects = 8
+            allow_http = ["10.0.0.5:8080"]
+            allow_private = ["10.0.0.5:8080", "https://*.corp.example"]
+            ca_file = "secrets/ca.pem"
+            [[http.credentials]]
+            host = "API.example.org"
+            header = "Authorization"
+            value = { file = "secrets/key" }
+            [[http.credentials]]
+            host = "http://10.0.0.5:8080"
+            header = "x-api-key"
+            value = { env = "API_KEY" }
+            modules = ["a-2", "b"]
 
             [observability]
             metrics = "off"
@@ -81,6 +113,8 @@ fn a_full_file_resolves_to_what_it_says() {
             "#,
         ),
         ("secrets/url", "wss://second.example/hunter2\r\n"),
+        ("secrets/key", "Bearer hunter2\n"),
+        ("secrets/ca.pem", CERTIFICATE),
     ]);
     let config = folder.engine().unwrap();
     let endpoints: Vec<_> = config.chains[&ChainId(1)]
@@ -110,6 +144,7 @@ fn a_full_file_resolves_to_what_it_says() {
             burst: 7,
         }),
         max_state_bytes: Some(5),
+        http_deny: Some(Vec::new()),
         denied: Some(BTreeSet::new()),
         ..Ceilings::default()
     };
@@ -134,6 +169,12 @@ fn a_full_file_resolves_to_what_it_says() {
                     per_second: 10,
                     burst: 10,
                 }),
+                http_rate: Some(Rate {
+                    per_second: 3,
+                    burst: 3,
+                }),
+                http_allow: Some(patterns(&["*.example.org", "http://10.0.0.5:8080"])),
+                http_deny: Some(patterns(&["bad.example.org"])),
                 max_memory_bytes: Some(1_000_000),
                 max_fuel_per_event: Some(2_000),
                 max_event_duration: Some(Duration::from_secs(3)),
@@ -142,6 +183,32 @@ fn a_full_file_resolves_to_what_it_says() {
             },
             modules: [("a-2".parse().unwrap(), own)].into(),
             require_digest: true,
+        },
+        http: HttpSettings {
+            connect_timeout: Duration::from_secs(1),
+            idle_timeout: Duration::from_secs(2),
+            request_timeout: Duration::from_secs(4),
+            max_request_bytes: 5,
+            max_response_bytes: 6,
+            max_concurrent: 7,
+            max_redirects: 8,
+            allow_http: patterns(&["http://10.0.0.5:8080"]),
+            allow_private: patterns(&["10.0.0.5:8080", "https://*.corp.example"]),
+            authorities: Some(CERTIFICATE.to_owned()),
+            credentials: vec![
+                HttpCredential {
+                    host: patterns(&["https://api.example.org"]).remove(0),
+                    header: "authorization".to_owned(),
+                    value: SecretText::new("Bearer hunter2".to_owned()),
+                    modules: None,
+                },
+                HttpCredential {
+                    host: patterns(&["http://10.0.0.5:8080"]).remove(0),
+                    header: "x-api-key".to_owned(),
+                    value: SecretText::new("hunter2".to_owned()),
+                    modules: Some(["a-2", "b"].map(|name| name.parse().unwrap()).into()),
+                },
+            ],
         },
         observability: ObservabilitySettings {
             metrics: None,
@@ -191,6 +258,7 @@ fn what_is_not_said_has_a_default() {
         }
     );
     assert_eq!(config.policy, Policy::default());
+    assert_eq!(config.http, HttpSettings::default());
     let observability = ObservabilitySettings {
         metrics: Some("127.0.0.1:9090".parse().unwrap()),
         health: Some("127.0.0.1:8080".parse().unwrap()),
@@ -240,7 +308,7 @@ nexum-engine.toml:4:13: `engine.log.level` takes a string, not an integer
 nexum-engine.toml:5:18: `engine.shutdown_grace` takes a duration such as \"30s\", not an integer
   help: How long the calls in flight may take to finish after a request to stop
 nexum-engine.toml:6:2: unknown key `policies`
-  help: the keys here are `engine`, `policy`, `chains`, `observability`, `modules`
+  help: the keys here are `engine`, `policy`, `chains`, `http`, `observability`, `modules`
 ",
     );
     check_engine(
@@ -312,13 +380,13 @@ nexum-engine.toml:7:49: `policy.denied_capabilities` names http twice
   nexum-engine.toml:7:41: first here
   help: take one out
 nexum-engine.toml:8:1: unknown key `max_cpu` in `policy`
-  help: the keys here are `rpc_requests_per_second`, `rpc_burst`, `log_lines_per_second`, `log_burst`, `max_memory_bytes`, `max_fuel_per_event`, `max_event_duration`, `max_state_bytes`, `denied_capabilities`, `require_digest`, `modules`
+  help: the keys here are `rpc_requests_per_second`, `rpc_burst`, `log_lines_per_second`, `log_burst`, `http_requests_per_second`, `http_burst`, `http_allow`, `http_deny`, `max_memory_bytes`, `max_fuel_per_event`, `max_event_duration`, `max_state_bytes`, `denied_capabilities`, `require_digest`, `modules`
 nexum-engine.toml:9:17: `policy.modules` takes modules' names as keys, not `A`
   help: write the name that the module runs under, such as [policy.modules.price-alert]
 nexum-engine.toml:12:19: `policy.modules.a.max_state_bytes` is 0, and the least is 1
   help: The largest state of a module, in bytes, whatever its manifest asks for
 nexum-engine.toml:13:1: unknown key `require_digest` in `policy.modules.a`
-  help: the keys here are `rpc_requests_per_second`, `rpc_burst`, `log_lines_per_second`, `log_burst`, `max_memory_bytes`, `max_fuel_per_event`, `max_event_duration`, `max_state_bytes`, `denied_capabilities`
+  help: the keys here are `rpc_requests_per_second`, `rpc_burst`, `log_lines_per_second`, `log_burst`, `http_requests_per_second`, `http_burst`, `http_allow`, `http_deny`, `max_memory_bytes`, `max_fuel_per_event`, `max_event_duration`, `max_state_bytes`, `denied_capabilities`
 ",
     );
 }

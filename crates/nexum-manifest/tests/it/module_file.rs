@@ -49,6 +49,8 @@ fn a_full_manifest_resolves_to_what_it_says() {
         [capabilities]
         required = ["logging", "chain"]
         optional = ["http", "clock"]
+        [capabilities.http]
+        allow = ["api.example.org", "http://*.example.org:8080"]
 
         [[subscription]]
         kind = "block"
@@ -124,6 +126,9 @@ fn a_full_manifest_resolves_to_what_it_says() {
             optional: [Capability::Clock, Capability::Http].into(),
             denied: BTreeSet::new(),
         },
+        http_allow: ["https://api.example.org", "http://*.example.org:8080"]
+            .map(|text| text.parse().unwrap())
+            .into(),
         subscriptions: vec![
             blocks(1, Start::Latest),
             blocks(100, Start::Number(BlockNumber(17_000_000))),
@@ -164,7 +169,7 @@ color = "red"
 max_event_duration = "soon"
 
 [capabilities]
-required = ["chian", "http", "logging", 7]
+required = ["chian", "identity", "logging", 7]
 
 [[subscription]]
 kind = "block"
@@ -186,9 +191,9 @@ nexum.toml:11:22: `module.resources.max_event_duration` is "soon", which is no d
   help: write a number and a unit, such as "500ms", "30s" or "5m"
 nexum.toml:14:13: there is no capability "chian"
   help: did you mean "chain"?
-nexum.toml:14:22: the capability "http" is in the contract, but this engine does not have it yet
+nexum.toml:14:22: the capability "identity" is in the contract, but this engine does not have it yet
   help: if the module can do without, declare it under `optional`: its functions answer `unsupported` then
-nexum.toml:14:41: an entry of `capabilities.required` takes the name of a capability, not an integer
+nexum.toml:14:45: an entry of `capabilities.required` takes the name of a capability, not an integer
   help: The capabilities without which the module does not start
 nexum.toml:18:12: `subscription.chain_id` is 5, which is not in `chains.required` or `chains.optional`
   help: write
@@ -261,7 +266,7 @@ nexum.toml:9:30: there is no capability \"x\"
 
 #[test]
 fn each_absent_capability_is_told_apart_from_an_unknown_one() {
-    for name in ["identity", "remote-store", "messaging", "http"] {
+    for name in ["identity", "remote-store", "messaging"] {
         let text = MODULE.replace("[]", &format!("[{name:?}]"));
         check_module(
             &text,

@@ -204,6 +204,13 @@ impl Host for MockHost {
 
     fn fetch(&self, request: &Request) -> Result<Response> {
         let mut world = self.declared(Capability::Http);
+        if !world.manifest.lists_server_of(&request.url) {
+            let message = format!(
+                "nexum.toml does not list the server of {}: add it to `allow` under [capabilities.http]",
+                request.url
+            );
+            return Err(HostError::new(HostErrorKind::Denied, message).in_domain("http"));
+        }
         world.observed.http.push(request.clone());
         let fits =
             |rule: &&super::HttpRule| rule.method == request.method && rule.url == request.url;

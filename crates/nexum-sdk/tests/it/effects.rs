@@ -64,6 +64,19 @@ fn a_request_that_nothing_answers_is_unavailable_and_says_how_to_answer_it() {
 }
 
 #[test]
+fn a_server_that_the_manifest_does_not_list_is_denied() {
+    let url = "https://c.example/path";
+    let host = bare().on_http("GET", url, Ok(response(200, "")));
+    let error = host.enter(|| http::get(url).send().unwrap_err());
+    assert_eq!(
+        (error.domain.as_str(), error.kind),
+        ("http", HostErrorKind::Denied)
+    );
+    assert!(error.message.contains("[capabilities.http]"), "{error}");
+    assert!(host.http_requests().is_empty());
+}
+
+#[test]
 fn a_signature_is_the_accounts_own() {
     let host = bare();
     let account = host.add_account();

@@ -28,6 +28,8 @@ required = [1, 100]
 [capabilities]
 required = ["chain", "local-store", "logging", "clock", "random"]
 optional = ["identity", "remote-store", "messaging", "http"]
+[capabilities.http]
+allow = ["api.example.org", "a.example", "b.example"]
 
 {rest}
 "#

@@ -4,7 +4,7 @@ use std::{env, fs, path::Path};
 
 use crate::folder::{Folder, stdout};
 
-const COMMANDS: [&[&str]; 27] = [
+const COMMANDS: [&[&str]; 28] = [
     &[],
     &["run"],
     &["config"],
@@ -29,6 +29,7 @@ const COMMANDS: [&[&str]; 27] = [
     &["state", "purge"],
     &["health"],
     &["top"],
+    &["reload-credentials"],
     &["log-level"],
     &["completions"],
     &["man"],

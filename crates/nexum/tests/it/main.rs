@@ -7,6 +7,7 @@
 
 mod browser;
 mod code_cache;
+mod credentials;
 mod engine;
 mod folder;
 mod guide;

@@ -1,4 +1,4 @@
-//! Ceilings of single modules that are for no module: told of, and no reason to refuse.
+//! What the operator says of single modules and is for no module: told of, and no reason to refuse.
 
 use serde_json::Value;
 
@@ -70,4 +70,26 @@ fn ceilings_for_no_module_are_told_of() {
     let told = warnings(&folder);
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].1.contains("taly"), "{told:?}");
+}
+
+#[test]
+fn credentials_for_no_module_are_told_of() {
+    let node = Node::at(2);
+    let folder = Folder::following(&node.ws(), &["tally"]);
+    folder.append(
+        "nexum-engine.toml",
+        "[[http.credentials]]\nhost = \"api.example.org\"\nheader = \"x-key\"\n\
+         value = \"planted\"\nmodules = [\"tally\", \"taly\"]\n",
+    );
+    let told = warnings(&folder);
+    let [(_, taly, near)] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert!(
+        taly.contains("`http.credentials.modules` with taly is for no module"),
+        "{taly}"
+    );
+    assert_eq!(near, "did you mean `tally`?");
+    let text = stdout(&folder.nexum(&["config", "check"]));
+    assert!(text.contains("taly") && !text.contains("planted"), "{text}");
 }

@@ -166,6 +166,16 @@ impl Samples {
         for (capability, count) in &usage.denials {
             self.count(table::MODULE_DENIED, &[name, capability.as_str()], *count);
         }
+        for (outcome, count) in &usage.http.outcomes {
+            self.count(table::MODULE_HTTP, &[name, outcome], *count);
+        }
+        self.histogram(table::MODULE_HTTP_SECONDS, &[name], &usage.http.took, NANOS);
+        self.count(table::MODULE_HTTP_SENT, &[name], usage.http.sent_bytes);
+        self.count(
+            table::MODULE_HTTP_RECEIVED,
+            &[name],
+            usage.http.received_bytes,
+        );
         for (level, count) in &usage.log_lines {
             self.count(table::MODULE_LOG_LINES, &[name, level], *count);
         }

@@ -117,6 +117,14 @@ families! {
         "The most that they may take";
     MODULE_DENIED = Counter "nexum_module_denied_total" ["module", "capability"]
         "Calls that were answered denied, by the capability they needed; a full state is one of local-store";
+    MODULE_HTTP = Counter "nexum_module_http_requests_total" ["module", "outcome"]
+        "Requests to servers outside, by what the module got: ok for a response of any status, or the kind of the error";
+    MODULE_HTTP_SECONDS = Histogram "nexum_module_http_request_seconds" ["module"]
+        "Time a request to a server outside took, the wait for its turn included";
+    MODULE_HTTP_SENT = Counter "nexum_module_http_sent_bytes_total" ["module"]
+        "Bodies that the module gave with such requests";
+    MODULE_HTTP_RECEIVED = Counter "nexum_module_http_received_bytes_total" ["module"]
+        "Bodies that it got, decoded";
     MODULE_LOG_LINES = Counter "nexum_module_log_lines_total" ["module", "level"]
         "Lines that the module logged, its standard output and error included";
     MODULE_LOG_DROPPED = Counter "nexum_module_log_dropped_total" ["module"]

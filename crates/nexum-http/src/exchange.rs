@@ -1,0 +1,133 @@
+//! One request of a module, hop by hop. Every hop is held against the same rules, and gets the
+//! credentials of its own server.
+
+use nexum_types::{HttpFailure, HttpRequest, HttpResponse};
+use reqwest::{
+    Method, StatusCode,
+    header::{self, HeaderMap, HeaderName, HeaderValue},
+};
+use url::Url;
+
+use crate::{
+    body,
+    egress::ModuleHttp,
+    failure::Failure,
+    grants,
+    message::{self, Parsed},
+    turns,
+};
+
+/// What a module's own request says to one server only.
+const PERSONAL: [HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
+/// What describes a body.
+const OF_BODY: [HeaderName; 5] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_LOCATION,
+    header::CONTENT_RANGE,
+];
+
+/// Sends a request and answers its response. Ends within the operator's time, and within the
+/// module's where that is shorter.
+pub(crate) async fn fetch(
+    http: &ModuleHttp,
+    request: HttpRequest,
+) -> Result<HttpResponse, HttpFailure> {
+    let settings = &http.shared.settings;
+    let stand_in = http.shared.stand_in.as_deref();
+    let asked = stand_in.map(|stand_in| (stand_in, request.clone()));
+    let most = settings.request_timeout;
+    let within = request.timeout.map_or(most, |asked| asked.min(most));
+    let mut parsed = Parsed::of(request, settings)?;
+    // Before a turn is taken: what is denied costs nobody anything.
+    http.grants.check(&parsed.url, settings)?;
+    let exchange = async {
+        http.rate.turn().await?;
+        let _place = turns::place(&http.shared.places).await?;
+        match asked {
+            Some((stand_in, request)) => stand_in.fetch(request).await,
+            None => Ok(follow(http, &mut parsed).await?),
+        }
+    };
+    match tokio::time::timeout(within, exchange).await {
+        Ok(ended) => ended,
+        Err(_) => Err(Failure::Timeout(grants::server(&parsed.url)).into()),
+    }
+}
+
+async fn follow(http: &ModuleHttp, request: &mut Parsed) -> Result<HttpResponse, Failure> {
+    let settings = &http.shared.settings;
+    let mut hops = 0;
+    loop {
+        let realm = http.grants.check(&request.url, settings)?;
+        let server = &grants::server(&request.url);
+        let mut headers = request.headers.clone();
+        let module = &http.grants.module;
+        http.shared
+            .credentials
+            .add(&mut headers, module, &request.url)?;
+        headers.insert(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_static(body::ACCEPTED),
+        );
+        let sent = http.shared.client(realm);
+        let sent = sent.request(request.method.clone(), request.url.clone());
+        let sent = sent.headers(headers);
+        let sent = match &request.body {
+            Some(bytes) => sent.body(bytes.clone()),
+            None => sent,
+        };
+        let sent = sent.send().await;
+        let mut response = sent.map_err(|error| Failure::of(&error, server))?;
+        let next = match settings.max_redirects {
+            0 => None,
+            _ => target(response.status(), response.headers(), &request.url),
+        };
+        match next {
+            Some(next) if hops < settings.max_redirects => {
+                hops += 1;
+                turn(request, response.status(), next?);
+            }
+            Some(_) => return Err(Failure::Redirects(server.clone(), settings.max_redirects)),
+            None => {
+                let most = settings.max_response_bytes;
+                let has_body = request.method != Method::HEAD;
+                let (bytes, is_decoded) = body::read(&mut response, server, most, has_body).await?;
+                return Ok(message::response(&response, bytes, is_decoded));
+            }
+        }
+    }
+}
+
+/// Where a redirect leads to, if the response is one.
+fn target(status: StatusCode, headers: &HeaderMap, from: &Url) -> Option<Result<Url, Failure>> {
+    if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = headers.get(header::LOCATION)?;
+    let next = location.to_str().ok().and_then(|to| from.join(to).ok());
+    Some(next.ok_or_else(|| Failure::Malformed(grants::server(from))))
+}
+
+/// Makes of a request the one that follows a redirect (RFC 9110, section 15.4).
+fn turn(request: &mut Parsed, status: StatusCode, next: Url) {
+    let to_get = match status {
+        StatusCode::SEE_OTHER => request.method != Method::HEAD,
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => request.method == Method::POST,
+        _ => false,
+    };
+    if to_get {
+        request.method = Method::GET;
+        request.body = None;
+        for name in OF_BODY {
+            request.headers.remove(name);
+        }
+    }
+    if request.url.origin() != next.origin() {
+        for name in PERSONAL {
+            request.headers.remove(name);
+        }
+    }
+    request.url = next;
+}

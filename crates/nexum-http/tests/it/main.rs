@@ -1,0 +1,16 @@
+//! Modules' requests to servers outside, with real servers.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a helper that fails fails its test"
+)]
+
+mod answers;
+mod credentials;
+mod limits;
+mod redirects;
+mod secrets;
+mod servers;
+mod ssrf;
+mod support;
