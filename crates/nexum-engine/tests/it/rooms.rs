@@ -12,11 +12,12 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use crate::world::workspace;
 
 /// Each room with those it may depend on. A further crate gets its place here first.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("nexum-types", &[]),
     ("nexum-manifest", &["nexum-types"]),
     ("nexum-chain", &["nexum-types", "nexum-manifest"]),
     ("nexum-store", &["nexum-types", "nexum-manifest"]),
+    ("nexum-identity", &["nexum-types", "nexum-manifest"]),
     ("nexum-host", &["nexum-types", "nexum-manifest"]),
     (
         "nexum-engine",

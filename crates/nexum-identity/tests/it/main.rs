@@ -1,0 +1,7 @@
+//! Keystores as others write them, signatures as others make them.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod cast;
+mod folder;
+mod formats;
