@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use alloy_primitives::{B256, Signature};
 use k256::ecdsa::SigningKey;
 use nexum_types::Address;
 use rand::{TryRngCore as _, rngs::OsRng};
@@ -84,6 +85,13 @@ impl Key {
             || bytes == whole.as_bytes()
             || bytes == &whole.as_bytes()[1..]
     }
+
+    /// Signs a hash, with s in the lower half of the curve's order (EIP-2), deterministically
+    /// (RFC 6979). What the hash is of is for the caller to know: this is not for modules.
+    pub(crate) fn sign_hash(&self, hash: &B256) -> Result<Signature, k256::ecdsa::Error> {
+        let (signature, parity) = self.key.sign_prehash_recoverable(hash.as_slice())?;
+        Ok(Signature::from((signature, parity)))
+    }
 }
 
 impl fmt::Debug for Key {
@@ -125,5 +133,18 @@ mod tests {
             assert_eq!(found, error);
             assert!(text.is_empty() || !found.to_string().contains(text));
         }
+    }
+
+    #[test]
+    fn a_signature_tells_the_account_and_has_one_form() {
+        let key = Key::from_hex(KNOWN).unwrap();
+        let hash = alloy_primitives::keccak256("anything");
+        let signature = key.sign_hash(&hash).unwrap();
+        assert_eq!(
+            signature.recover_address_from_prehash(&hash).unwrap(),
+            key.address()
+        );
+        assert!(signature.normalize_s().is_none(), "s is in the lower half");
+        assert!(matches!(signature.as_bytes()[64], 27 | 28));
     }
 }

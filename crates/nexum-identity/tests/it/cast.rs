@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf, process::Command};
 
-use nexum_identity::{Key, KeyFile, KeyFolder, Password, Save, WriteCost};
+use nexum_identity::{Key, KeyFile, KeyFolder, Password, Save, TypedData, WriteCost};
 use tempfile::TempDir;
 
 const KEY: &str = "0x2a871d0798f97d79848a013d4936a73bf4cc922c825d33c1cf7073dff6d409c6";
@@ -74,4 +74,20 @@ fn cast_opens_a_file_of_ours() {
         ]);
         assert_eq!(address, key.address().to_string());
     }
+}
+
+#[test]
+fn cast_verifies_what_is_signed_of_typed_data() {
+    let data = TypedData::parse(crate::typed_data::MAIL).unwrap();
+    let signed = cast(&[
+        "wallet",
+        "sign",
+        "--private-key",
+        KEY,
+        "--data",
+        data.json(),
+    ]);
+    let signature: alloy_primitives::Signature = signed.parse().unwrap();
+    let account = signature.recover_address_from_prehash(&data.digest());
+    assert_eq!(account.unwrap(), Key::from_hex(KEY).unwrap().address());
 }

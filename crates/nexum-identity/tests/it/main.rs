@@ -5,3 +5,7 @@
 mod cast;
 mod folder;
 mod formats;
+mod keystores;
+mod modules;
+mod remote;
+mod typed_data;
