@@ -2,7 +2,7 @@
 
 use std::{fs, sync::Arc};
 
-use nexum_engine::NoChains;
+use nexum_engine::{Accounts, NoChains};
 use nexum_host::{Host, LoadError, LogRate, ModuleSpec, NothingKept, SystemClock};
 use nexum_manifest::{ModuleFile, Problem};
 use serde::Serialize;
@@ -98,6 +98,9 @@ fn refusal(file: &ModuleFile, bytes: &[u8]) -> Result<Option<Problem>, Failure> 
         resources: manifest.resources,
         log_rate: LogRate::default(),
         chain: Arc::new(NoChains),
+        identity: Arc::new(
+            Accounts::default().of_module(manifest.name.clone(), Default::default()),
+        ),
     };
     let Err(error) = host.load(bytes, spec, &NothingKept) else {
         return Ok(None);

@@ -3,14 +3,14 @@
 
 use std::fmt::{self, Display};
 
-use nexum_manifest::{ModuleManifest, Sha256};
+use nexum_manifest::{Capability, ModuleManifest, Sha256};
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
 /// One thing that a new version asks for and the running one does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Widening {
-    /// What it is of: `capability`, `chain`, or a key of `[module.resources]`.
+    /// What it is of: `capability`, `identity` (a function of it), `chain`, or a key of `[module.resources]`.
     pub kind: String,
     /// What the running version has; empty where it has none of it.
     pub has: String,
@@ -42,6 +42,10 @@ pub(crate) fn between(running: &ModuleManifest, newer: &ModuleManifest) -> Vec<W
         asks.difference(&has)
             .map(|capability| new("capability", capability)),
     );
+    if asks.contains(&Capability::Identity) {
+        let methods = newer.identity.difference(&running.identity);
+        more.extend(methods.map(|method| new("identity", method)));
+    }
     let chains = newer.chains.difference(&running.chains);
     more.extend(chains.map(|chain| new("chain", chain)));
     let (has, asks) = (&running.resources, &newer.resources);

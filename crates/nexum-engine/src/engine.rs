@@ -10,6 +10,7 @@ use std::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use nexum_chain::{ChainError, Chains, WrongChainId, WrongChainIds};
 use nexum_host::{Host, HostSetupError, SystemClock};
+use nexum_identity::Password;
 use nexum_manifest::{EngineFile, ManifestErrors, ModuleManifest, Problem, Setup};
 use nexum_store::{ModuleStore, StateDir, StoreError, StoreOptions};
 use nexum_types::ModuleName;
@@ -18,6 +19,7 @@ use crate::{
     admin::{AdminError, AdminServer, AdminSocket},
     code_cache::{CodeCache, CodeOrigins, Keeping},
     failure::with_causes,
+    identities,
     lifecycle::Backoff,
     load::{self, Loader},
     logbook::LogBook,
@@ -56,6 +58,9 @@ pub struct Options {
     pub log: Arc<LogBook>,
     /// Who watches every call of every module: a tool of an author's, which pays for it in time.
     pub observer: Option<Arc<dyn Observer>>,
+    /// The password of the keystores, where the operator's file has none and whoever started the
+    /// program was asked.
+    pub password: Option<Password>,
 }
 
 impl Default for Options {
@@ -65,6 +70,7 @@ impl Default for Options {
             answer_within: Duration::from_secs(60),
             log: Arc::default(),
             observer: None,
+            password: None,
         }
     }
 }
@@ -82,6 +88,9 @@ pub enum StartError {
     /// A chain cannot be set up as configured.
     #[error(transparent)]
     Chain(ChainError),
+    /// A remote signer cannot be set up.
+    #[error("the remote signer cannot be set up")]
+    RemoteSigner(#[source] nexum_identity::RemoteError),
     /// Endpoints of other chains than they are configured for, with no line to point at.
     #[error(transparent)]
     WrongChainIds(WrongChainIds),
@@ -139,6 +148,7 @@ impl Engine {
             answer_within,
             log,
             observer,
+            password,
         } = options;
         let Setup {
             engine: file,
@@ -163,11 +173,13 @@ impl Engine {
             let place = problem.place();
             tracing::warn!(%place, help = problem.remedy(), "{}", problem.message());
         }
+        let accounts = identities::open(&file, password).await?;
         let cache = Arc::new(CodeCache::new(&config.state_dir));
         let loader = Loader {
             host,
             pin_required: config.policy.require_digest,
             kept: Arc::clone(&cache) as _,
+            accounts: &accounts,
         };
         let loaded = load::load(&loader, &bundles, &chains).await?;
         let codes: Vec<_> = loaded.iter().map(|loaded| loaded.code().clone()).collect();
@@ -191,6 +203,7 @@ impl Engine {
         let core = Arc::new(Core {
             host: Arc::clone(host),
             chains,
+            accounts,
             file,
             code: Keeping::new(cache, Arc::clone(&state_dir)),
             remembered: Arc::new(Remembered::of(&state_dir)),

@@ -13,12 +13,13 @@ use std::{
 use futures::{StreamExt as _, stream};
 use nexum_chain::Limited;
 use nexum_host::{Host, KeptCode, LoadError, Loaded, LogRate, ModuleSpec, NothingKept};
+use nexum_identity::Accounts;
 use nexum_manifest::{Bundle, ManifestErrors, Pin, Problem, Setup};
 use nexum_types::{BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest, RpcResult};
 
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::StartError;
+use crate::{StartError, identities};
 
 /// Compiling takes a processor for a while; more at once than processors gains nothing.
 const COMPILED_AT_ONCE: usize = 4;
@@ -50,6 +51,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) pin_required: bool,
     /// What is here is not compiled.
     pub(crate) kept: Arc<dyn KeptCode>,
+    /// Of which each module gets its own.
+    pub(crate) accounts: &'a Accounts,
 }
 
 /// Compiles and checks every bundle's component, under the operator's policy. Each module reaches
@@ -94,7 +97,7 @@ async fn compiled<C: ChainRpc>(
 ) -> Result<Loaded, Fault> {
     let (host, kept) = (Arc::clone(loader.host), Arc::clone(&loader.kept));
     let path = bundle.component.clone();
-    let spec = spec(bundle, chain, loader.pin_required);
+    let spec = spec(bundle, chain, loader);
     // Never closed.
     let turn = TURNS.acquire().await.ok();
     let mut loaded = on_a_thread(move || {
@@ -141,13 +144,16 @@ fn read(path: &Path) -> Result<Vec<u8>, Fault> {
 
 /// Checks what can be checked of the bundles without a chain and without a `state_dir`: that every
 /// component is one, is pinned where it must be, is for this contract, and imports only what its
-/// manifest declares.
+/// manifest declares; and that there is a keystore for each account, unless it takes a password or a
+/// remote signer to know.
 pub async fn check(setup: &Setup) -> Result<(), StartError> {
+    identities::look(&setup.engine)?;
     let clock = Arc::new(nexum_host::SystemClock::new());
     let loader = Loader {
         host: &Arc::new(Host::new(clock).map_err(StartError::Host)?),
         pin_required: setup.engine.config().policy.require_digest,
         kept: Arc::new(NothingKept),
+        accounts: &Accounts::default(),
     };
     load(&loader, &setup.bundles, &NoChains).await.map(drop)
 }
@@ -212,7 +218,7 @@ fn problem(bundle: &Bundle, fault: &Fault) -> Problem {
     }
 }
 
-fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, pin_required: bool) -> ModuleSpec {
+fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, loader: &Loader<'_>) -> ModuleSpec {
     let chain: Arc<dyn ChainRpc> = match bundle.ceilings.rpc_rate {
         Some(rate) => Arc::new(Limited::new(chain, rate)),
         None => Arc::new(chain),
@@ -221,7 +227,7 @@ fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, pin_required: bool) -> ModuleSpe
     ModuleSpec {
         name: manifest.name.clone(),
         pin: bundle.pin,
-        pin_required,
+        pin_required: loader.pin_required,
         capabilities: manifest.capabilities.clone(),
         chains: manifest.chains.clone(),
         absent_chains: manifest.absent_chains.clone(),
@@ -231,6 +237,7 @@ fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, pin_required: bool) -> ModuleSpe
             burst: bundle.log_rate.burst,
         },
         chain,
+        identity: Arc::new(identities::of_module(loader.accounts, bundle)),
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use nexum_chain::{ChainError, Chains};
 use nexum_host::{Host, Loaded};
+use nexum_identity::Accounts;
 use nexum_manifest::{Bundle, EngineFile, ModuleManifest, Sha256, Withheld};
 use nexum_store::{ModuleStore, StateDir};
 use nexum_types::{ModuleName, StateBackend as _};
@@ -48,6 +49,7 @@ pub(crate) type Ended = Result<(), String>;
 pub(crate) struct Core {
     pub(crate) host: Arc<Host>,
     pub(crate) chains: Chains,
+    pub(crate) accounts: Accounts,
     pub(crate) file: EngineFile,
     pub(crate) state_dir: Arc<StateDir>,
     pub(crate) remembered: Arc<Remembered>,

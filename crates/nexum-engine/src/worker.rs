@@ -524,10 +524,10 @@ impl Worker {
     ) -> Result<(), Failure> {
         let Accepted {
             writes,
-            has_checkpointed,
+            has_effects,
         } = accepted;
         let is_lazy = matches!(self.options.durability, Durability::Interval(_));
-        if is_lazy && has_committed && !has_checkpointed && is_small(&writes) {
+        if is_lazy && has_committed && !has_effects && is_small(&writes) {
             // This touches memory only, and costs less than handing it to another thread. A
             // store's first commit writes what its opening has held back.
             return store
@@ -539,11 +539,7 @@ impl Worker {
         let store = store.clone();
         blocking(move || {
             store.commit(&writes, step)?;
-            if has_checkpointed {
-                store.flush()
-            } else {
-                Ok(())
-            }
+            if has_effects { store.flush() } else { Ok(()) }
         })
         .await
     }
@@ -614,13 +610,13 @@ impl Worker {
 /// What a call that succeeded leaves to commit.
 pub(crate) struct Accepted {
     pub(crate) writes: WriteSet,
-    has_checkpointed: bool,
+    has_effects: bool,
 }
 
 impl Accepted {
     /// False where repeating the call would be as if it had been made once: its cursor can wait.
     pub(crate) fn needs_commit(&self) -> bool {
-        self.has_checkpointed || !self.writes.is_empty()
+        self.has_effects || !self.writes.is_empty()
     }
 }
 
@@ -659,10 +655,10 @@ pub(crate) fn accepted(report: CallReport) -> Result<Accepted, Failure> {
     match report.outcome {
         Outcome::Ok {
             writes,
-            has_checkpointed,
+            has_effects,
         } => Ok(Accepted {
             writes,
-            has_checkpointed,
+            has_effects,
         }),
         Outcome::Err(error) => Err(Failure::Returned(error)),
         Outcome::Trap(trap) => Err(Failure::Trapped(trap)),

@@ -9,6 +9,8 @@ mod generated {
         world: "nexum:host/event-module",
         imports: {
             "nexum:host/chain": async | trappable,
+            "nexum:host/identity.sign": async | trappable,
+            "nexum:host/identity.sign-typed-data": async | trappable,
             "nexum:host/local-store.checkpoint": async | trappable,
             "nexum:host/local-store.list-keys": async | trappable,
             default: trappable,

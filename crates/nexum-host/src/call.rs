@@ -46,9 +46,9 @@ pub enum Outcome {
     Ok {
         /// What it wrote, but for what it has checkpointed.
         writes: WriteSet,
-        /// Whether it has checkpointed: its cursor must reach the disk at once then, since a
-        /// repeated call would find its own traces.
-        has_checkpointed: bool,
+        /// Whether it has done what repeating it would do again: a checkpoint, or an effect
+        /// outside. Its cursor must reach the disk at once then.
+        has_effects: bool,
     },
     /// The guest returned an error: nothing is committed.
     /// What it holds in memory may be ahead of its state.
@@ -68,6 +68,8 @@ impl Loaded {
             state: None,
             checkpoint: None,
             chain: Arc::clone(&self.chain),
+            identity: Arc::clone(&self.identity),
+            has_effects: false,
             chains: Arc::clone(&self.chains),
             absent_chains: Arc::clone(&self.absent_chains),
             denials: Arc::clone(&self.denials),
@@ -149,6 +151,7 @@ impl Instance {
         let fuel = self.loaded.resources.max_fuel_per_event;
         let deadline = self.loaded.resources.max_event_duration;
         self.store.data_mut().state = Some(state);
+        self.store.data_mut().has_effects = false;
         let ended = match self.store.set_fuel(fuel) {
             Ok(()) => {
                 let call = guest(&self.exports, &mut self.store);
@@ -172,7 +175,7 @@ impl Instance {
         let outcome = match ended {
             Ok(Ok(())) => match state {
                 Some(state) => Outcome::Ok {
-                    has_checkpointed: state.has_checkpointed(),
+                    has_effects: state.has_checkpointed() || self.store.data().has_effects,
                     writes: state.into_writes(),
                 },
                 // Only a cancelled checkpoint takes the state away, and its call never returns.

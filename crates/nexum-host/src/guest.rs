@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use nexum_types::{CallState, ChainId, ChainRpc, StateError};
+use nexum_types::{CallState, ChainId, ChainRpc, IdentityAccess, StateError};
 use tokio::task::JoinHandle;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -26,6 +26,9 @@ pub(crate) struct Guest {
     pub(crate) chains: Arc<BTreeSet<ChainId>>,
     /// The chains that the manifest names as optional and the operator does not configure.
     pub(crate) absent_chains: Arc<BTreeSet<ChainId>>,
+    pub(crate) identity: Arc<dyn IdentityAccess>,
+    /// Whether the call in flight has done something outside that cannot be taken back.
+    pub(crate) has_effects: bool,
     pub(crate) denials: Arc<Denials>,
     pub(crate) stub: Stub,
     pub(crate) clock: Arc<dyn Clock>,

@@ -12,6 +12,7 @@ mod clock;
 mod code;
 mod denials;
 mod guest;
+mod identity;
 mod kept_code;
 mod limits;
 mod load;

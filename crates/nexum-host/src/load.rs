@@ -7,7 +7,7 @@ use std::{
 };
 
 use nexum_manifest::{Capabilities, Capability, Pin, Resources, Sha256, Withheld};
-use nexum_types::{ChainId, ChainRpc, ModuleName};
+use nexum_types::{ChainId, ChainRpc, IdentityAccess, ModuleName};
 use sha2::Digest as _;
 use wasmtime::{
     Config, Engine,
@@ -74,6 +74,8 @@ pub struct ModuleSpec {
     pub log_rate: LogRate,
     /// Through which it reaches its chains.
     pub chain: Arc<dyn ChainRpc>,
+    /// Through which it reaches its accounts.
+    pub identity: Arc<dyn IdentityAccess>,
 }
 
 /// Why a component is refused.
@@ -300,6 +302,7 @@ impl Host {
             withheld: Arc::new(withheld),
             denials,
             chain: spec.chain,
+            identity: spec.identity,
             clock: Arc::clone(&self.clock),
             log: Arc::new(log),
             usage,
@@ -323,12 +326,12 @@ impl Host {
         for capability in granted {
             match capability {
                 // `granted` has what is hosted only.
-                Capability::Identity
-                | Capability::RemoteStore
-                | Capability::Messaging
-                | Capability::Http => {}
+                Capability::RemoteStore | Capability::Messaging | Capability::Http => {}
                 Capability::Chain => {
                     bindings::chain::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
+                }
+                Capability::Identity => {
+                    bindings::identity::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
                 }
                 Capability::LocalStore => {
                     bindings::local_store::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
@@ -427,6 +430,7 @@ pub struct Loaded {
     pub(crate) withheld: Arc<BTreeMap<Capability, Withheld>>,
     pub(crate) denials: Arc<Denials>,
     pub(crate) chain: Arc<dyn ChainRpc>,
+    pub(crate) identity: Arc<dyn IdentityAccess>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Arc<ModuleLog>,
     pub(crate) usage: Arc<Usage>,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use nexum_manifest::Capability;
-use nexum_types::{ChainId, HostError, HostErrorKind, RpcRequest};
+use nexum_types::{Bytes, ChainId, HostError, HostErrorKind, RpcRequest};
 use tracing::Level;
 
 use crate::{guest::Guest, load::Loaded};
@@ -63,6 +63,8 @@ pub enum Asked {
     Prefix(String),
     /// Requests to a chain.
     Requests(ChainId, Vec<RpcRequest>),
+    /// An account, and so many bytes to sign with it.
+    ToSign(Bytes, usize),
 }
 
 impl Asked {
@@ -84,6 +86,7 @@ impl fmt::Display for Asked {
             Self::Key(key) => write!(f, "{key:?}"),
             Self::Value(key, bytes) => write!(f, "{key:?}, {bytes} bytes"),
             Self::Prefix(prefix) => write!(f, "{prefix:?}"),
+            Self::ToSign(account, bytes) => write!(f, "{account}, {bytes} bytes"),
             Self::Requests(chain, requests) => match requests.as_slice() {
                 [one] => write!(f, "{chain}, {} {}", one.method, shortened(&one.params)),
                 several => {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nexum_manifest::Capability;
+use nexum_manifest::{Capability, IdentityMethod};
 use nexum_types::{Counter, HostError, HostErrorKind};
 use tracing::Level;
 
@@ -15,6 +15,7 @@ pub struct Usage {
     denials: [Counter; Capability::ALL.len()],
     log_lines: [Counter; LEVELS.len()],
     dropped_log_lines: Counter,
+    signatures: [Counter; IdentityMethod::ALL.len()],
 }
 
 /// Everything at one moment.
@@ -33,6 +34,8 @@ pub struct UsageReading {
     pub log_lines: Vec<(&'static str, u64)>,
     /// Lines that were dropped, since they were over the rate.
     pub dropped_log_lines: u64,
+    /// Signatures that were handed out, by the function that made them. All of those are listed.
+    pub signatures: Vec<(IdentityMethod, u64)>,
 }
 
 const LEVELS: [(Level, &str); 5] = [
@@ -80,6 +83,11 @@ impl Usage {
         self.dropped_log_lines.add(1);
     }
 
+    pub(crate) fn signed(&self, method: IdentityMethod) {
+        // `ALL` has the order of the enum.
+        self.signatures[method as usize].add(1);
+    }
+
     /// Everything as it is now.
     #[must_use]
     pub fn read(&self) -> UsageReading {
@@ -94,6 +102,12 @@ impl Usage {
                 .map(|((_, name), count)| (*name, count.get()))
                 .collect(),
             dropped_log_lines: self.dropped_log_lines.get(),
+            signatures: IdentityMethod::ALL
+                .into_iter()
+                .zip(&self.signatures)
+                .filter(|(method, _)| *method != IdentityMethod::Accounts)
+                .map(|(method, count)| (method, count.get()))
+                .collect(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use nexum_manifest::IdentityMethod;
 use nexum_types::{
     Address, BoxFuture, Bytes, ChainId, EventId, HostError, HostErrorKind, IdentityAccess,
     ModuleName,
@@ -18,44 +19,15 @@ pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
 const DOMAIN: &str = "identity";
 
-/// What a module can do with its accounts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Method {
-    /// To list them.
-    Accounts,
-    /// To sign messages (EIP-191).
-    Sign,
-    /// To sign typed data (EIP-712).
-    SignTypedData,
-}
-
-impl Method {
-    /// The name of the contract's function.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accounts => "accounts",
-            Self::Sign => "sign",
-            Self::SignTypedData => "sign-typed-data",
-        }
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// What one module may do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
     /// The accounts that it may use, in the operator's order.
     pub accounts: Vec<Address>,
     /// What its manifest names of what it can do.
-    pub asked: BTreeSet<Method>,
+    pub asked: BTreeSet<IdentityMethod>,
     /// What the operator lets it do of that; `None`: all.
-    pub allowed: Option<BTreeSet<Method>>,
+    pub allowed: Option<BTreeSet<IdentityMethod>>,
     /// The chains for whose contracts it may sign.
     pub chains: BTreeSet<ChainId>,
 }
@@ -102,7 +74,7 @@ pub struct ModuleAccounts {
 }
 
 impl ModuleAccounts {
-    fn check(&self, method: Method) -> Result<(), HostError> {
+    fn check(&self, method: IdentityMethod) -> Result<(), HostError> {
         if !self.grant.asked.contains(&method) {
             return Err(denied(format!(
                 "add \"{method}\" to `methods` under [capabilities.identity] in nexum.toml to use \
@@ -127,7 +99,7 @@ impl ModuleAccounts {
         &self,
         signer: &dyn Signer,
         account: Address,
-        (method, what): (Method, ToSign<'_>),
+        (method, what): (IdentityMethod, ToSign<'_>),
         event: Option<EventId>,
     ) -> Result<Bytes, HostError> {
         let digest = what.digest();
@@ -150,7 +122,7 @@ impl ModuleAccounts {
 
 impl IdentityAccess for ModuleAccounts {
     fn accounts(&self) -> Result<Vec<Address>, HostError> {
-        self.check(Method::Accounts)?;
+        self.check(IdentityMethod::Accounts)?;
         Ok(self.grant.accounts.clone())
     }
 
@@ -161,7 +133,7 @@ impl IdentityAccess for ModuleAccounts {
         event: Option<EventId>,
     ) -> BoxFuture<'a, Result<Bytes, HostError>> {
         Box::pin(async move {
-            self.check(Method::Sign)?;
+            self.check(IdentityMethod::Sign)?;
             let signer = self.signer(account)?;
             if message.len() > MAX_MESSAGE_BYTES {
                 return Err(invalid(format!(
@@ -169,7 +141,7 @@ impl IdentityAccess for ModuleAccounts {
                     message.len()
                 )));
             }
-            let what = (Method::Sign, ToSign::Message(message));
+            let what = (IdentityMethod::Sign, ToSign::Message(message));
             self.signed(&**signer, account, what, event).await
         })
     }
@@ -181,7 +153,7 @@ impl IdentityAccess for ModuleAccounts {
         event: Option<EventId>,
     ) -> BoxFuture<'a, Result<Bytes, HostError>> {
         Box::pin(async move {
-            self.check(Method::SignTypedData)?;
+            self.check(IdentityMethod::SignTypedData)?;
             let signer = self.signer(account)?;
             let text = json.to_owned();
             let parsed = tokio::task::spawn_blocking(move || TypedData::parse(&text)).await;
@@ -195,7 +167,7 @@ impl IdentityAccess for ModuleAccounts {
                      `required` under [chains] in nexum.toml"
                 )));
             }
-            let what = (Method::SignTypedData, ToSign::TypedData(&data));
+            let what = (IdentityMethod::SignTypedData, ToSign::TypedData(&data));
             self.signed(&**signer, account, what, event).await
         })
     }

@@ -15,7 +15,7 @@ mod remote;
 mod signer;
 mod typed_data;
 
-pub use accounts::{Accounts, Grant, MAX_MESSAGE_BYTES, Method, ModuleAccounts};
+pub use accounts::{Accounts, Grant, MAX_MESSAGE_BYTES, ModuleAccounts};
 pub use key::{InvalidKey, Key, NoRandomness};
 pub use keystore::{
     Entry, Kdf, KdfError, KeyFile, KeyFileError, KeyFolder, Read, Save, SaveError, WriteCost,

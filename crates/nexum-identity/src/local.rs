@@ -206,7 +206,10 @@ impl Keys {
             .slots
             .get(&account)
             .ok_or(SignError::NoAccount(account))?;
-        let _one = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = match slot.key.get() {
+            Some(_) => None,
+            None => Some(self.opening.lock().unwrap_or_else(PoisonError::into_inner)),
+        };
         let key = slot.key.get_or_init(|| match slot.file.open(&self.password) {
             Ok(key) => Some(key),
             Err(error) => {

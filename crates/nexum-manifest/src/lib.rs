@@ -16,6 +16,7 @@ mod decode;
 mod engine;
 mod event;
 mod file;
+mod identity;
 mod lists;
 mod log_levels;
 mod module;
@@ -32,6 +33,10 @@ mod wording;
 
 pub use bundle::Bundle;
 pub use engine::{EngineFile, Setup, schema_engine};
+pub use identity::{
+    IdentityGrant, IdentityMethod, IdentitySettings, KeystorePassword, KeystoreSettings,
+    RemoteSignerUrl, UnlockAt,
+};
 pub use log_levels::{LogLevel, LogLevels};
 pub use module::{ModuleFile, ModulePlaces, schema_module};
 pub use problem::{ManifestErrors, Problem, Summary};

@@ -12,7 +12,7 @@ use std::{
 use nexum_types::{BlockNumber, ChainId, Config, Depth, LogFilter, ModuleName};
 use url::Url;
 
-use crate::LogLevels;
+use crate::{IdentityMethod, IdentitySettings, LogLevels};
 
 /// A module's manifest, resolved: the author's word, checked but not trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct ModuleManifest {
     pub absent_chains: BTreeSet<ChainId>,
     /// The interfaces the module may import.
     pub capabilities: Capabilities,
+    /// What it does with the accounts that the operator gives it.
+    pub identity: BTreeSet<IdentityMethod>,
     /// The events the module gets.
     pub subscriptions: Vec<Subscription>,
     /// The author's configuration values.
@@ -232,8 +234,13 @@ impl Capability {
     #[must_use]
     pub fn is_hosted(self) -> bool {
         match self {
-            Self::Chain | Self::LocalStore | Self::Logging | Self::Clock | Self::Random => true,
-            Self::Identity | Self::RemoteStore | Self::Messaging | Self::Http => false,
+            Self::Chain
+            | Self::LocalStore
+            | Self::Logging
+            | Self::Clock
+            | Self::Random
+            | Self::Identity => true,
+            Self::RemoteStore | Self::Messaging | Self::Http => false,
         }
     }
 
@@ -374,6 +381,8 @@ pub struct EngineConfig {
     pub chains: BTreeMap<ChainId, ChainSettings>,
     /// The ceilings that no manifest widens.
     pub policy: Policy,
+    /// Where keys are, and who may use them.
+    pub identity: IdentitySettings,
     /// Where the engine tells how it and its modules are.
     pub observability: ObservabilitySettings,
     /// The modules to run, each name once.

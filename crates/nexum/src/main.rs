@@ -14,6 +14,7 @@ mod modules;
 mod output;
 mod pages;
 mod place;
+mod prompt;
 mod resync;
 mod run;
 mod table;

@@ -121,6 +121,10 @@ impl Module {
 pub(crate) fn spec() -> ModuleSpec {
     ModuleSpec {
         chain: Arc::new(Chains::new([]).unwrap()),
+        identity: Arc::new(
+            nexum_engine::Accounts::default()
+                .of_module("bench".parse().unwrap(), Default::default()),
+        ),
         name: "bench".parse().unwrap(),
         pin: None,
         pin_required: false,

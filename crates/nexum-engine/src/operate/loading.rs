@@ -150,6 +150,7 @@ impl Core {
             host: &self.host,
             pin_required: self.file.config().policy.require_digest,
             kept: self.code.cache(),
+            accounts: &self.accounts,
         };
         match load::load_one(&loader, bundle, self.chains.clone()).await {
             Ok(loaded) => {

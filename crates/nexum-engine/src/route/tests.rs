@@ -217,6 +217,7 @@ fn subscriptions_of_one_chain_and_depth_are_one_source() {
         chains: [CHAIN].into(),
         absent_chains: Default::default(),
         capabilities: Default::default(),
+        identity: Default::default(),
         subscriptions: vec![
             Subscription::Block(blocks(Start::Latest, 1)),
             Subscription::Log(logs(1, Start::Latest)),

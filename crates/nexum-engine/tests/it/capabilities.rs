@@ -50,7 +50,8 @@ async fn what_is_optional_and_not_there_answers_unsupported_and_says_why() {
         message(&may_have, "absent"),
         "chain 5 is optional, and the operator does not configure it"
     );
-    for of in ["identity", "messaging", "remote-store", "http"] {
+    assert_eq!(kind(&may_have, "identity"), "ok", "and there is no account");
+    for of in ["messaging", "remote-store", "http"] {
         assert_eq!(kind(&may_have, of), "unsupported", "{of}");
         assert_eq!(
             message(&may_have, of),

@@ -12,8 +12,8 @@ use std::{
 };
 
 use nexum_engine::{
-    Backoff, CodeOrigins, Engine, LogBook, ModuleStatus, Observer, Operator, Options, Phase,
-    StartError, Stopped,
+    Backoff, CodeOrigins, Engine, LogBook, ModuleStatus, Observer, Operator, Options, Password,
+    Phase, StartError, Stopped,
 };
 use nexum_host::{Host, SystemClock};
 use nexum_manifest::{Setup, Start};
@@ -68,6 +68,8 @@ pub(crate) struct Module {
     digest: Option<String>,
     capabilities: Vec<&'static str>,
     optional: Vec<&'static str>,
+    /// What it does with accounts, where it declares that it uses some.
+    identity: Vec<&'static str>,
     optional_chains: Vec<u64>,
     subscriptions: Vec<(u64, Start)>,
     log_subscriptions: Vec<String>,
@@ -108,6 +110,7 @@ impl Module {
             digest: None,
             capabilities: vec!["chain", "local-store", "logging", "clock", "random"],
             optional: Vec::new(),
+            identity: vec!["accounts", "sign", "sign-typed-data"],
             optional_chains: Vec::new(),
             subscriptions: vec![(CHAIN, Start::Number(BlockNumber(1)))],
             log_subscriptions: Vec::new(),
@@ -142,6 +145,13 @@ impl Module {
             capabilities: capabilities.to_vec(),
             ..self
         }
+    }
+
+    /// It signs, and does nothing else with its accounts but this.
+    pub(crate) fn signs(mut self, methods: &[&'static str]) -> Self {
+        self.capabilities.push("identity");
+        self.identity = methods.to_vec();
+        self
     }
 
     /// What it can do without: capabilities, and chains.
@@ -215,6 +225,7 @@ impl Module {
             name,
             capabilities,
             optional,
+            identity,
             optional_chains,
             resources,
             restart,
@@ -230,13 +241,18 @@ impl Module {
         let chains = of_blocks.chain(of_logs).filter(|chain| !is_optional(chain));
         let chains: BTreeSet<_> = chains.collect();
         let chains: Vec<_> = chains.into_iter().collect();
+        let mut all = capabilities.iter().chain(optional);
+        let identity = match all.any(|capability| *capability == "identity") {
+            true => format!("[capabilities.identity]\nmethods = {identity:?}\n"),
+            false => String::new(),
+        };
         let mut text = format!(
             "[module]\nname = \"{name}\"\nversion = \"1.0.0\"\n{component}\
              [module.resources]\n{resources}\
              [module.restart]\n{restart}\
              [module.state]\ndurability = {durability}\n\
              [chains]\nrequired = {chains:?}\noptional = {optional_chains:?}\n\
-             [capabilities]\nrequired = {capabilities:?}\noptional = {optional:?}\n\
+             [capabilities]\nrequired = {capabilities:?}\noptional = {optional:?}\n{identity}\
              [config]\n{config}"
         );
         for (chain, start) in &self.subscriptions {
@@ -267,6 +283,9 @@ pub(crate) struct World {
     folder: TempDir,
     chains: String,
     policy: String,
+    /// The operator's tables of keys.
+    identity: String,
+    password: Option<Password>,
     /// Each module with what its entry says, further to the path.
     entries: Vec<(String, String)>,
     grace: &'static str,
@@ -301,6 +320,8 @@ impl World {
             observer: None,
             chains: String::new(),
             policy: String::new(),
+            identity: String::new(),
+            password: None,
             entries: Vec::new(),
             grace: "60s",
             observability: "metrics = \"off\"\nhealth = \"off\"\n".to_owned(),
@@ -393,6 +414,23 @@ impl World {
         self
     }
 
+    /// Lines of `[identity]` and its tables.
+    pub(crate) fn identity(mut self, lines: &str) -> Self {
+        writeln!(self.identity, "{lines}").unwrap();
+        self
+    }
+
+    /// Whoever starts the engine is asked for a password, and says this.
+    pub(crate) fn password(self, password: &str) -> Self {
+        let password = Some(Password::new(password.to_owned()));
+        Self { password, ..self }
+    }
+
+    /// A place in the operator's folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// How long calls in flight may take once the engine is to stop.
     pub(crate) fn grace(self, grace: &'static str) -> Self {
         Self { grace, ..self }
@@ -444,13 +482,14 @@ impl World {
             grace,
             chains,
             policy,
+            identity,
             entries,
             observability,
             ..
         } = self;
         let mut text = format!(
             "[engine]\nstate_dir = \"state\"\nshutdown_grace = \"{grace}\"\n\
-             [policy]\n{policy}[observability]\n{observability}{chains}"
+             [policy]\n{policy}[observability]\n{observability}[identity]\n{identity}{chains}"
         );
         for (name, entry) in entries {
             write!(text, "[[modules]]\npath = \"{name}\"\n{entry}").unwrap();
@@ -466,6 +505,7 @@ impl World {
             log: Arc::clone(&self.log),
             answer_within: self.answer_within,
             observer: self.observer.clone(),
+            password: self.password.clone(),
         };
         let engine = Engine::start_with(&host, setup, options).await;
         engine.map(|engine| Running { engine })

@@ -7,9 +7,10 @@ use std::{
 
 use alloy_primitives::{Signature, U256, eip191_hash_message};
 use nexum_identity::{
-    Accounts, Grant, Key, LocalSigner, MAX_MESSAGE_BYTES, Method, ModuleAccounts, SignError,
-    Signer, ToSign, Unlock,
+    Accounts, Grant, Key, LocalSigner, MAX_MESSAGE_BYTES, ModuleAccounts, SignError, Signer,
+    ToSign, Unlock,
 };
+use nexum_manifest::IdentityMethod as Method;
 use nexum_types::{Address, BoxFuture, ChainId, HostErrorKind, IdentityAccess as _};
 use serde_json::Value;
 

@@ -12,6 +12,7 @@ mod bundles;
 mod chains;
 mod check;
 mod engine_file;
+mod identity;
 mod log_filters;
 mod module_file;
 mod observability;

@@ -7,8 +7,8 @@ use std::{
 };
 
 use nexum_manifest::{
-    BlockSubscription, Capabilities, Capability, Durability, ModuleFile, ModuleManifest, OnFailure,
-    OnLag, Place, Resources, Restart, Sha256, Start, Subscription,
+    BlockSubscription, Capabilities, Capability, Durability, IdentityMethod, ModuleFile,
+    ModuleManifest, OnFailure, OnLag, Place, Resources, Restart, Sha256, Start, Subscription,
 };
 use nexum_types::{BlockNumber, ChainId, Config, ConfigScalar, ConfigValue, Depth};
 
@@ -48,7 +48,9 @@ fn a_full_manifest_resolves_to_what_it_says() {
 
         [capabilities]
         required = ["logging", "chain"]
-        optional = ["http", "clock"]
+        optional = ["http", "clock", "identity"]
+        [capabilities.identity]
+        methods = ["sign-typed-data", "accounts"]
 
         [[subscription]]
         kind = "block"
@@ -121,9 +123,10 @@ fn a_full_manifest_resolves_to_what_it_says() {
         absent_chains: BTreeSet::new(),
         capabilities: Capabilities {
             required: [Capability::Chain, Capability::Logging].into(),
-            optional: [Capability::Clock, Capability::Http].into(),
+            optional: [Capability::Clock, Capability::Http, Capability::Identity].into(),
             denied: BTreeSet::new(),
         },
+        identity: [IdentityMethod::Accounts, IdentityMethod::SignTypedData].into(),
         subscriptions: vec![
             blocks(1, Start::Latest),
             blocks(100, Start::Number(BlockNumber(17_000_000))),
@@ -261,7 +264,7 @@ nexum.toml:9:30: there is no capability \"x\"
 
 #[test]
 fn each_absent_capability_is_told_apart_from_an_unknown_one() {
-    for name in ["identity", "remote-store", "messaging", "http"] {
+    for name in ["remote-store", "messaging", "http"] {
         let text = MODULE.replace("[]", &format!("[{name:?}]"));
         check_module(
             &text,
@@ -281,6 +284,36 @@ nexum.toml:7:13: there is no capability \"filesystem\"
 nexum.toml:7:36: `capabilities.required` names chain twice
   nexum.toml:7:27: first here
   help: take one out
+",
+    );
+}
+
+#[test]
+fn whoever_declares_identity_says_what_for() {
+    let declared = MODULE.replace("[]", "[\"identity\"]");
+    check_module(
+        &declared,
+        "
+nexum.toml:7:13: the module declares \"identity\" and does not say what it does with accounts
+  help: write what it calls, such as
+        [capabilities.identity]
+        methods = [\"accounts\", \"sign\"]
+",
+    );
+    check_line(
+        "[capabilities.identity]\nmethods = []",
+        "
+nexum.toml:8:1: `capabilities.identity` is for a module that declares \"identity\"
+  help: add \"identity\" to `required` or `optional` under [capabilities], or take this out
+",
+    );
+    check_module(
+        &format!("{declared}[capabilities.identity]\nmethods = [\"sing\", \"send-transaction\"]\n"),
+        "
+nexum.toml:9:12: an entry of `capabilities.identity.methods` does not take \"sing\"
+  help: did you mean \"sign\"?
+nexum.toml:9:20: an entry of `capabilities.identity.methods` does not take \"send-transaction\"
+  help: it takes one of \"accounts\", \"sign\", \"sign-typed-data\"
 ",
     );
 }

@@ -165,6 +165,9 @@ impl Samples {
         for (capability, count) in &usage.denials {
             self.count(table::MODULE_DENIED, &[name, capability.as_str()], *count);
         }
+        for (method, count) in &usage.signatures {
+            self.count(table::MODULE_SIGNATURES, &[name, method.as_str()], *count);
+        }
         for (level, count) in &usage.log_lines {
             self.count(table::MODULE_LOG_LINES, &[name, level], *count);
         }

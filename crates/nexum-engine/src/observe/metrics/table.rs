@@ -117,6 +117,8 @@ families! {
         "Calls that were answered denied, by the capability they needed; a full state is one of local-store";
     MODULE_LOG_LINES = Counter "nexum_module_log_lines_total" ["module", "level"]
         "Lines that the module logged, its standard output and error included";
+    MODULE_SIGNATURES = Counter "nexum_module_signatures_total" ["module", "method"]
+        "Signatures that the module was given, by the function of identity that made them";
     MODULE_LOG_DROPPED = Counter "nexum_module_log_dropped_total" ["module"]
         "Lines that were dropped, since they were over the module's rate";
 
