@@ -7,6 +7,7 @@ mod cli;
 mod client;
 mod exit;
 mod inspect;
+mod keystore;
 mod letters;
 mod logging;
 mod logs;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Run { config } => run::run(config),
         Command::Config(ConfigCommand::Check { config, json }) => check::check(config, *json),
+        Command::Keystore(command) => keystore::keystore(command),
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { folder } => pages::manual(folder),
         Command::Top { config, state_dir } => asked(false, top::top(config, state_dir.as_deref())),

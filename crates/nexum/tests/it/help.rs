@@ -4,7 +4,7 @@ use std::{env, fs, path::Path};
 
 use crate::folder::{Folder, stdout};
 
-const COMMANDS: [&[&str]; 27] = [
+const COMMANDS: [&[&str]; 32] = [
     &[],
     &["run"],
     &["config"],
@@ -27,6 +27,11 @@ const COMMANDS: [&[&str]; 27] = [
     &["state", "backup"],
     &["state", "restore"],
     &["state", "purge"],
+    &["keystore"],
+    &["keystore", "new"],
+    &["keystore", "import"],
+    &["keystore", "list"],
+    &["keystore", "verify"],
     &["health"],
     &["top"],
     &["log-level"],

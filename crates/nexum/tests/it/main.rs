@@ -11,6 +11,7 @@ mod engine;
 mod folder;
 mod help;
 mod inspect;
+mod keystore;
 mod kill;
 mod node;
 mod operate;
