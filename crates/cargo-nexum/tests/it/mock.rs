@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::package::{Package, play};
+use crate::package::{BLOCKS, Package, play};
 
 const ONE: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 const ONE_KEY: &str = "balance/0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
@@ -243,4 +243,22 @@ fn every_fixture_of_the_package_is_played_with_a_state_of_its_own() {
     let (a, b) = (ended.stdout.find("a.nexum"), ended.stdout.find("b.nexum"));
     assert!(a.unwrap() < b.unwrap());
     ended.prints("ok: 2 fixtures\n");
+}
+
+#[test]
+fn a_module_that_signs_has_the_account_whose_key_everyone_knows() {
+    let package = Package::of_fixture("identity", "mock-signs");
+    let typed = r#"{"types":{"A":[{"name":"a","type":"bool"}]},"primaryType":"A","domain":{"chainId":31337},"message":{"a":true}}"#;
+    let lines = format!(
+        "[capabilities.identity]\nmethods = [\"accounts\", \"sign\", \"sign-typed-data\"]\n\
+         {BLOCKS}[config]\ntyped = {typed:?}\n"
+    );
+    package.manifest("mock-signs", &["local-store", "identity"], &lines);
+    let ended = package.play(
+        "chain 31337\nmine\nexpect {\nevents 1\nstate kind/sign = ok\nstate kind/typed = ok\n\
+         state kind/other = denied\n}\n",
+    );
+    ended
+        .ends(0)
+        .prints("identity.sign(0x7e5f4552091a69125d5dfcb7b8c2659029395bdf, 7 bytes)");
 }

@@ -59,6 +59,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
             "nexum-types",
             "nexum-manifest",
             "nexum-store",
+            "nexum-identity",
             "nexum-host",
             "nexum-engine",
             "nexum-testkit",
