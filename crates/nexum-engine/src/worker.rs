@@ -522,12 +522,9 @@ impl Worker {
         step: Option<Step>,
         has_committed: bool,
     ) -> Result<(), Failure> {
-        let Accepted {
-            writes,
-            has_effects,
-        } = accepted;
+        let Accepted { writes, has_traces } = accepted;
         let is_lazy = matches!(self.options.durability, Durability::Interval(_));
-        if is_lazy && has_committed && !has_effects && is_small(&writes) {
+        if is_lazy && has_committed && !has_traces && is_small(&writes) {
             // This touches memory only, and costs less than handing it to another thread. A
             // store's first commit writes what its opening has held back.
             return store
@@ -539,7 +536,7 @@ impl Worker {
         let store = store.clone();
         blocking(move || {
             store.commit(&writes, step)?;
-            if has_effects { store.flush() } else { Ok(()) }
+            if has_traces { store.flush() } else { Ok(()) }
         })
         .await
     }
@@ -610,13 +607,13 @@ impl Worker {
 /// What a call that succeeded leaves to commit.
 pub(crate) struct Accepted {
     pub(crate) writes: WriteSet,
-    has_effects: bool,
+    has_traces: bool,
 }
 
 impl Accepted {
     /// False where repeating the call would be as if it had been made once: its cursor can wait.
     pub(crate) fn needs_commit(&self) -> bool {
-        self.has_effects || !self.writes.is_empty()
+        self.has_traces || !self.writes.is_empty()
     }
 }
 
@@ -653,13 +650,7 @@ async fn flushing<T>(
 
 pub(crate) fn accepted(report: CallReport) -> Result<Accepted, Failure> {
     match report.outcome {
-        Outcome::Ok {
-            writes,
-            has_effects,
-        } => Ok(Accepted {
-            writes,
-            has_effects,
-        }),
+        Outcome::Ok { writes, has_traces } => Ok(Accepted { writes, has_traces }),
         Outcome::Err(error) => Err(Failure::Returned(error)),
         Outcome::Trap(trap) => Err(Failure::Trapped(trap)),
     }

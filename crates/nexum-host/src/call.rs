@@ -46,9 +46,10 @@ pub enum Outcome {
     Ok {
         /// What it wrote, but for what it has checkpointed.
         writes: WriteSet,
-        /// Whether it has done what repeating it would do again: a checkpoint, or an effect
-        /// outside. Its cursor must reach the disk at once then.
-        has_effects: bool,
+        /// Whether it has left something behind already: it has checkpointed, or had an effect
+        /// outside. Its cursor must reach the disk at once then, since repeating the call would
+        /// not be the same as having made it once.
+        has_traces: bool,
     },
     /// The guest returned an error: nothing is committed.
     /// What it holds in memory may be ahead of its state.
@@ -69,7 +70,7 @@ impl Loaded {
             checkpoint: None,
             chain: Arc::clone(&self.chain),
             identity: Arc::clone(&self.identity),
-            has_effects: false,
+            had_effect: false,
             chains: Arc::clone(&self.chains),
             absent_chains: Arc::clone(&self.absent_chains),
             denials: Arc::clone(&self.denials),
@@ -150,8 +151,9 @@ impl Instance {
     ) -> CallReport {
         let fuel = self.loaded.resources.max_fuel_per_event;
         let deadline = self.loaded.resources.max_event_duration;
-        self.store.data_mut().state = Some(state);
-        self.store.data_mut().has_effects = false;
+        let data = self.store.data_mut();
+        data.state = Some(state);
+        data.had_effect = false;
         let ended = match self.store.set_fuel(fuel) {
             Ok(()) => {
                 let call = guest(&self.exports, &mut self.store);
@@ -172,10 +174,11 @@ impl Instance {
         self.stderr.finish_line();
         let left = self.store.get_fuel().unwrap_or(0);
         let state = self.store.data_mut().state.take();
+        let had_effect = self.store.data().had_effect;
         let outcome = match ended {
             Ok(Ok(())) => match state {
                 Some(state) => Outcome::Ok {
-                    has_effects: state.has_checkpointed() || self.store.data().has_effects,
+                    has_traces: state.has_checkpointed() || had_effect,
                     writes: state.into_writes(),
                 },
                 // Only a cancelled checkpoint takes the state away, and its call never returns.

@@ -27,8 +27,8 @@ pub(crate) struct Guest {
     /// The chains that the manifest names as optional and the operator does not configure.
     pub(crate) absent_chains: Arc<BTreeSet<ChainId>>,
     pub(crate) identity: Arc<dyn IdentityAccess>,
-    /// Whether the call in flight has done something outside that cannot be taken back.
-    pub(crate) has_effects: bool,
+    /// Whether the call in flight has had an effect outside that nothing takes back.
+    pub(crate) had_effect: bool,
     pub(crate) denials: Arc<Denials>,
     pub(crate) stub: Stub,
     pub(crate) clock: Arc<dyn Clock>,

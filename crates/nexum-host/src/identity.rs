@@ -53,7 +53,7 @@ impl Guest {
     ) -> Answer<Vec<u8>> {
         if answer.is_ok() {
             // It cannot be taken back: whoever has it can use it.
-            self.has_effects = true;
+            self.had_effect = true;
             self.usage.signed(method);
         }
         self.asked_identity(method, &answer);

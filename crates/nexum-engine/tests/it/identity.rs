@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use nexum_engine::{StartError, check};
+use nexum_engine::{OperateError, StartError, UpgradeRequest, check};
 use nexum_identity::{Key, KeyFile, KeyFolder, Password, Save, TypedData, WriteCost};
 use nexum_manifest::Setup;
 use nexum_testkit::RpcServer;
@@ -267,4 +267,37 @@ async fn a_password_can_come_from_whoever_starts_the_engine() {
     engine.delivered("asked", 1).await;
     engine.stop().await;
     assert_eq!(kind(&world.state("asked"), "sign"), "ok");
+}
+
+/// An upgrade that would do more with its accounts is for the operator to accept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_names_further_functions_has_to_be_accepted() {
+    let server = server(1).await;
+    let world = world(&server, &[ONE])
+        .identity(&given("grows", &[ONE]))
+        .module(module("grows").signs(&["accounts"]));
+    let engine = world.start().await;
+    engine.delivered("grows", 1).await;
+    world.bundle(&module("grows").signs(&ALL), "grows");
+    let grows = crate::world::name("grows");
+    let upgrade = |accept| {
+        let request = UpgradeRequest {
+            accept,
+            ..UpgradeRequest::default()
+        };
+        engine.operator().upgrade(&grows, request)
+    };
+    let token = match upgrade(None).await {
+        Err(OperateError::Widens { more, token }) => {
+            let more: Vec<_> = more.iter().map(ToString::to_string).collect();
+            assert_eq!(more, ["identity sign", "identity sign-typed-data"]);
+            token
+        }
+        other => panic!("{other:?}"),
+    };
+    upgrade(Some(token)).await.unwrap();
+    server.chain().mine(1);
+    engine.delivered("grows", 2).await;
+    engine.stop().await;
+    assert_eq!(kind(&world.state("grows"), "sign"), "ok");
 }
