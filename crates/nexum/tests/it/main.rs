@@ -23,4 +23,5 @@ mod refusals;
 mod resync;
 mod secrets;
 mod signals;
+mod signing;
 mod status_page;
