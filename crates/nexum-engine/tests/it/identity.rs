@@ -1,13 +1,17 @@
 //! Signing: which module signs what with which account, what becomes of the signature, and what
 //! an engine refuses to start over.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use nexum_engine::{OperateError, StartError, UpgradeRequest, check};
-use nexum_identity::{Key, KeyFile, KeyFolder, Password, Save, TypedData, WriteCost};
+use nexum_identity::{
+    Key, KeyFile, KeyFolder, LocalSigner, Password, Save, Signer as _, ToSign, TypedData, Unlock,
+    WriteCost,
+};
 use nexum_manifest::Setup;
 use nexum_testkit::RpcServer;
 use nexum_types::{Address, B256};
+use serde_json::{Value, json};
 
 use crate::{
     evidence::State,
@@ -300,4 +304,73 @@ async fn a_version_that_names_further_functions_has_to_be_accepted() {
     engine.delivered("grows", 2).await;
     engine.stop().await;
     assert_eq!(kind(&world.state("grows"), "sign"), "ok");
+}
+
+/// A web3signer with the key of [`ONE`], at a port of its own: its URL.
+async fn web3signer() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    save(folder.path(), ONE);
+    let (signer, _) = LocalSigner::open(
+        &KeyFolder::new(folder.path().to_owned()),
+        Password::new(PASSWORD.to_owned()),
+        [account(ONE)],
+        Unlock::AtStart,
+    )
+    .unwrap();
+    let signer = Arc::new(signer);
+    let answer = move |body: String| {
+        let signer = Arc::clone(&signer);
+        async move {
+            let request: Value = serde_json::from_str(&body).unwrap();
+            let payload = request["params"][1].as_str().unwrap_or_default();
+            let signed = match request["method"].as_str().unwrap() {
+                "eth_accounts" => {
+                    return json!({ "result": [account(ONE)] }).to_string();
+                }
+                "eth_sign" => {
+                    let message = hex::decode(&payload[2..]).unwrap();
+                    let what = ToSign::Message(&message);
+                    signer.sign(account(ONE), what).await.unwrap()
+                }
+                _ => {
+                    let data = TypedData::parse(payload).unwrap();
+                    let what = ToSign::TypedData(&data);
+                    signer.sign(account(ONE), what).await.unwrap()
+                }
+            };
+            let text = format!("0x{}", hex::encode(signed.as_bytes()));
+            json!({ "jsonrpc": "2.0", "id": 1, "result": text }).to_string()
+        }
+    };
+    let app = axum::Router::new().fallback(axum::routing::post(answer));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    format!("http://{address}/")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remote_signer_signs_for_the_accounts_that_have_no_keystore() {
+    let server = server(1).await;
+    let url = web3signer().await;
+    let with = |account: &str| {
+        world(&server, &[TWO])
+            .identity(&format!("remote_signer = \"{url}\""))
+            .identity(&given("both", &[account, TWO]))
+            .module(module("both").signs(&ALL))
+    };
+    let world = with(ONE);
+    let engine = world.start().await;
+    engine.delivered("both", 1).await;
+    engine.stop().await;
+    let state = world.state("both");
+    let message = alloy_primitives::eip191_hash_message(b"block 1");
+    let typed = TypedData::parse(TYPED).unwrap().digest();
+    assert_eq!(signer(&state, "sign", message), account(ONE));
+    assert_eq!(signer(&state, "typed", typed), account(ONE));
+
+    let nobodys = "01".repeat(32);
+    let told = refused(&with(&nobodys)).await;
+    let key = format!("nothing has the key of {}", account(&nobodys));
+    assert!(told.contains(&key), "{told}");
 }
