@@ -16,11 +16,14 @@ impl Password {
         Self(Zeroizing::new(text))
     }
 
-    /// The first line of what a file or a pipe has, without its end.
+    /// What a file has. A newline at its end does not count, as with the secrets that the
+    /// operator's file names.
     #[must_use]
-    pub fn of_line(text: &str) -> Self {
-        let line = text.split('\n').next().unwrap_or_default();
-        Self::new(line.strip_suffix('\r').unwrap_or(line).to_owned())
+    pub fn of_file(text: &str) -> Self {
+        let line = text
+            .strip_suffix('\n')
+            .map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+        Self::new(line.to_owned())
     }
 
     /// Whether there is nothing in it.
@@ -69,15 +72,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_ends_before_its_end() {
-        for text in [
-            "pass word\n",
-            "pass word\r\n",
-            "pass word",
-            "pass word\nmore",
-        ] {
-            assert!(Password::of_line(text).is(&Password::new("pass word".into())));
+    fn a_newline_at_the_end_of_a_file_does_not_count() {
+        for text in ["pass word\n", "pass word\r\n", "pass word"] {
+            assert!(Password::of_file(text).is(&Password::new("pass word".into())));
         }
+        let inside = Password::of_file("pass\nword\n\n");
+        assert!(inside.is(&Password::new("pass\nword\n".into())));
     }
 
     #[test]

@@ -182,7 +182,7 @@ pub(crate) struct KeyFolderArgs {
 /// Where a password comes from. Without either, it is asked for on the terminal.
 #[derive(Debug, Args)]
 pub(crate) struct PasswordArgs {
-    /// The file whose first line is the password.
+    /// The file that has the password. A newline at its end does not count.
     #[arg(long, value_name = "FILE", conflicts_with = "password_env")]
     pub(crate) password_file: Option<PathBuf>,
     /// The environment variable that has the password. Without either, it is asked for on the

@@ -311,7 +311,7 @@ fn nobody_to_ask() -> Failure {
 
 fn given(args: &PasswordArgs) -> Result<Option<Password>, Failure> {
     if let Some(path) = &args.password_file {
-        return Ok(Some(Password::of_line(&secret_of_file(path)?)));
+        return Ok(Some(Password::of_file(&secret_of_file(path)?)));
     }
     let Some(name) = &args.password_env else {
         return Ok(None);

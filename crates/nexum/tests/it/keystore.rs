@@ -22,7 +22,7 @@ const FOLDER: [&str; 2] = ["--keystore", "keys"];
 
 fn folder() -> Folder {
     let folder = Folder::empty();
-    folder.write("pw", "hunter2 hunter2\nmore\n");
+    folder.write("pw", "hunter2 hunter2\n");
     folder.write("wrong", "hunter3\n");
     folder
 }
