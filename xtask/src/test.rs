@@ -17,6 +17,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     tools::ensure_guest_target()?;
     let anvil = tools::ensure_anvil()?;
+    let cast = tools::ensure_cast()?;
     let promtool = promtool::ensure_promtool()?;
     let chromium = chromium::ensure_chromium()?;
     if args.filter.is_none() {
@@ -28,6 +29,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             .args(["test", "--workspace", "--locked", "--no-fail-fast", "--"])
             .args(args.filter.as_slice())
             .env("NEXUM_ANVIL", anvil)
+            .env("NEXUM_CAST", cast)
             .env("NEXUM_PROMTOOL", promtool)
             .env("NEXUM_CHROMIUM", chromium),
     )

@@ -1,4 +1,4 @@
-//! What the chores need and install themselves: the guests' target, and anvil.
+//! What the chores need and install themselves: the guests' target, anvil and cast.
 
 use std::{
     env, fs,
@@ -13,6 +13,7 @@ use crate::{
 
 pub(crate) const GUEST_TARGET: &str = "wasm32-wasip2";
 const ANVIL: &str = "@foundry-rs/anvil@1.7.1";
+const CAST: &str = "@foundry-rs/cast@1.7.1";
 
 /// Makes sure that guests can be built.
 pub(crate) fn ensure_guest_target() -> Result<(), Failure> {
@@ -41,25 +42,41 @@ fn has_guest_target() -> bool {
 
 /// Finds anvil on PATH, or installs the pinned one under `target/tools`. Answers the program.
 pub(crate) fn ensure_anvil() -> Result<PathBuf, Failure> {
-    if let Some(named) = env::var_os("NEXUM_ANVIL") {
+    ensure_of_foundry("anvil", "NEXUM_ANVIL", ANVIL)
+}
+
+/// The same for foundry's `cast`.
+pub(crate) fn ensure_cast() -> Result<PathBuf, Failure> {
+    ensure_of_foundry("cast", "NEXUM_CAST", CAST)
+}
+
+fn ensure_of_foundry(name: &str, variable: &str, pinned: &str) -> Result<PathBuf, Failure> {
+    if let Some(named) = env::var_os(variable) {
         return Ok(named.into());
     }
     let on_path = env::var_os("PATH").and_then(|path| {
         env::split_paths(&path)
-            .map(|folder| folder.join("anvil"))
+            .map(|folder| folder.join(name))
             .find(|file| file.is_file())
     });
-    if let Some(anvil) = on_path {
-        return Ok(anvil);
+    if let Some(program) = on_path {
+        return Ok(program);
     }
     let tools = root().join("target").join("tools");
-    let anvil = tools.join("node_modules").join(".bin").join("anvil");
-    let stamp = tools.join("anvil-version");
-    if anvil.is_file() && fs::read_to_string(&stamp).is_ok_and(|version| version == ANVIL) {
-        return Ok(anvil);
+    let program = tools.join("node_modules").join(".bin").join(name);
+    let stamp = tools.join(format!("{name}-version"));
+    if program.is_file() && fs::read_to_string(&stamp).is_ok_and(|version| version == pinned) {
+        return Ok(program);
     }
     fs::create_dir_all(&tools)
         .map_err(|error| format!("{} cannot be made: {error}", tools.display()))?;
+    // npm takes out what it was not told of: all that is there is named again.
+    let others = [("anvil", ANVIL), ("cast", CAST)];
+    let others = others
+        .iter()
+        .filter(|(other, _)| tools.join(format!("{other}-version")).is_file())
+        .map(|(_, package)| *package)
+        .filter(|package| *package != pinned);
     execute(
         Command::new("npm")
             .args([
@@ -70,10 +87,11 @@ pub(crate) fn ensure_anvil() -> Result<PathBuf, Failure> {
                 "--prefix",
             ])
             .arg(&tools)
-            .arg(ANVIL),
+            .arg(pinned)
+            .args(others),
     )
-    .map_err(|failure| format!("{failure}; put anvil on PATH, or node and npm, which fetch it"))?;
-    fs::write(&stamp, ANVIL)
+    .map_err(|failure| format!("{failure}; put {name} on PATH, or node and npm, which fetch it"))?;
+    fs::write(&stamp, pinned)
         .map_err(|error| format!("{} cannot be written: {error}", stamp.display()))?;
-    Ok(anvil)
+    Ok(program)
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, sync::Arc};
 
-use nexum_engine::{NoChains, NoServers};
+use nexum_engine::{Accounts, NoChains, NoServers};
 use nexum_host::{Host, LoadError, LogRate, ModuleSpec, NothingKept, SystemClock};
 use nexum_manifest::{ModuleFile, Problem};
 use serde::Serialize;
@@ -99,6 +99,9 @@ fn refusal(file: &ModuleFile, bytes: &[u8]) -> Result<Option<Problem>, Failure> 
         log_rate: LogRate::default(),
         chain: Arc::new(NoChains),
         http: Arc::new(NoServers),
+        identity: Arc::new(
+            Accounts::default().of_module(manifest.name.clone(), Default::default()),
+        ),
     };
     let Err(error) = host.load(bytes, spec, &NothingKept) else {
         return Ok(None);

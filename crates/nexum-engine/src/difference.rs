@@ -10,7 +10,8 @@ use sha2::Digest as _;
 /// One thing that a new version asks for and the running one does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Widening {
-    /// What it is of: `capability`, `http` (a server), `chain`, or a key of `[module.resources]`.
+    /// What it is of: `capability`, `http` (a server), `identity` (a function of it), `chain`, or a
+    /// key of `[module.resources]`.
     pub kind: String,
     /// What the running version has; empty where it has none of it.
     pub has: String,
@@ -46,6 +47,10 @@ pub(crate) fn between(running: &ModuleManifest, newer: &ModuleManifest) -> Vec<W
         let servers = newer.http_allow.iter();
         let servers = servers.filter(|server| !running.http_allow.contains(server));
         more.extend(servers.map(|server| new("http", server)));
+    }
+    if asks.contains(&Capability::Identity) {
+        let methods = newer.identity.difference(&running.identity);
+        more.extend(methods.map(|method| new("identity", method)));
     }
     let chains = newer.chains.difference(&running.chains);
     more.extend(chains.map(|chain| new("chain", chain)));

@@ -11,6 +11,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use nexum_chain::{ChainError, Chains, WrongChainId, WrongChainIds};
 use nexum_host::{Host, HostSetupError, SystemClock};
 use nexum_http::{Egress, HttpSetupError};
+use nexum_identity::Password;
 use nexum_manifest::{EngineFile, ManifestErrors, ModuleManifest, Problem, Setup};
 use nexum_store::{ModuleStore, StateDir, StoreError, StoreOptions};
 use nexum_types::{HttpFetch, ModuleName};
@@ -19,6 +20,7 @@ use crate::{
     admin::{AdminError, AdminServer, AdminSocket},
     code_cache::{CodeCache, CodeOrigins, Keeping},
     failure::with_causes,
+    identities,
     lifecycle::Backoff,
     load::{self, Loader},
     logbook::LogBook,
@@ -58,6 +60,9 @@ pub struct Options {
     pub http: Option<Arc<dyn HttpFetch>>,
     /// Who watches every call of every module: a tool of an author's, which pays for it in time.
     pub observer: Option<Arc<dyn Observer>>,
+    /// The password of the keystores, where the operator's file has none and whoever started the
+    /// program was asked.
+    pub password: Option<Password>,
 }
 
 impl Default for Options {
@@ -68,6 +73,7 @@ impl Default for Options {
             log: Arc::default(),
             http: None,
             observer: None,
+            password: None,
         }
     }
 }
@@ -97,6 +103,9 @@ pub enum StartError {
     /// The way to servers outside cannot be set up as configured.
     #[error(transparent)]
     Http(HttpSetupError),
+    /// A remote signer cannot be set up.
+    #[error("the remote signer cannot be set up")]
+    RemoteSigner(#[source] nexum_identity::RemoteError),
     /// Endpoints of other chains than they are configured for, with no line to point at.
     #[error(transparent)]
     WrongChainIds(WrongChainIds),
@@ -155,6 +164,7 @@ impl Engine {
             log,
             http,
             observer,
+            password,
         } = options;
         let Setup {
             engine: file,
@@ -184,12 +194,14 @@ impl Engine {
             let place = problem.place();
             tracing::warn!(%place, help = problem.remedy(), "{}", problem.message());
         }
+        let accounts = identities::open(&file, password).await?;
         let cache = Arc::new(CodeCache::new(&config.state_dir));
         let loader = Loader {
             host,
             pin_required: config.policy.require_digest,
             kept: Arc::clone(&cache) as _,
             egress: egress.clone(),
+            accounts: &accounts,
         };
         let loaded = load::load(&loader, &bundles, &chains).await?;
         let codes: Vec<_> = loaded.iter().map(|loaded| loaded.code().clone()).collect();
@@ -214,6 +226,7 @@ impl Engine {
             host: Arc::clone(host),
             chains,
             egress,
+            accounts,
             file,
             code: Keeping::new(cache, Arc::clone(&state_dir)),
             remembered: Arc::new(Remembered::of(&state_dir)),

@@ -11,6 +11,7 @@ mod delivery;
 mod difference;
 mod engine;
 mod failure;
+mod identities;
 mod inlet;
 mod letters;
 mod lifecycle;
@@ -44,6 +45,7 @@ pub use load::{NoChains, NoServers, check};
 pub use logbook::{LogBook, LogLine, SetLevels};
 pub use meters::{EventKind, EventOutcome, MetersReading};
 pub use modules::Origin;
+pub use nexum_identity::{Accounts, Password};
 pub use observe::{
     Addresses, ChainHealth, ChainLag, EndpointHealth, HealthReport, HealthStatus, LogReport,
     ModuleHealth, ModuleLetter, ModulePace, NumberedLine, StatusReport, metrics_reference,

@@ -14,6 +14,7 @@ use futures::{StreamExt as _, stream};
 use nexum_chain::Limited;
 use nexum_host::{Host, KeptCode, LoadError, Loaded, LogRate, ModuleSpec, NothingKept};
 use nexum_http::{Egress, Grants};
+use nexum_identity::Accounts;
 use nexum_manifest::{Bundle, ManifestErrors, Pin, Problem, Setup};
 use nexum_types::{
     BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, HttpFailure, HttpFetch, HttpRequest,
@@ -22,7 +23,7 @@ use nexum_types::{
 
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::StartError;
+use crate::{StartError, identities};
 
 /// Compiling takes a processor for a while; more at once than processors gains nothing.
 const COMPILED_AT_ONCE: usize = 4;
@@ -56,6 +57,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) kept: Arc<dyn KeptCode>,
     /// The way to servers outside.
     pub(crate) egress: Egress,
+    /// Of which each module gets its own.
+    pub(crate) accounts: &'a Accounts,
 }
 
 /// Compiles and checks every bundle's component, under the operator's policy. Each module reaches
@@ -147,14 +150,17 @@ fn read(path: &Path) -> Result<Vec<u8>, Fault> {
 
 /// Checks what can be checked of the bundles without a chain and without a `state_dir`: that every
 /// component is one, is pinned where it must be, is for this contract, and imports only what its
-/// manifest declares.
+/// manifest declares; and that there is a keystore for each account, unless it takes a password or a
+/// remote signer to know.
 pub async fn check(setup: &Setup) -> Result<(), StartError> {
+    identities::look(&setup.engine)?;
     let clock = Arc::new(nexum_host::SystemClock::new());
     let loader = Loader {
         host: &Arc::new(Host::new(clock).map_err(StartError::Host)?),
         pin_required: setup.engine.config().policy.require_digest,
         kept: Arc::new(NothingKept),
         egress: Egress::new(setup.engine.config().http.clone()).map_err(StartError::Http)?,
+        accounts: &Accounts::default(),
     };
     load(&loader, &setup.bundles, &NoChains).await.map(drop)
 }
@@ -246,6 +252,7 @@ fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, loader: &Loader<'_>) -> ModuleSp
         },
         chain,
         http: Arc::new(http),
+        identity: Arc::new(identities::of_module(loader.accounts, bundle)),
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 use nexum_chain::{ChainError, Chains};
 use nexum_host::{Host, Loaded};
 use nexum_http::Egress;
+use nexum_identity::Accounts;
 use nexum_manifest::{Bundle, EngineFile, ModuleManifest, Sha256, Withheld};
 use nexum_store::{ModuleStore, StateDir};
 use nexum_types::{ModuleName, StateBackend as _};
@@ -52,6 +53,7 @@ pub(crate) struct Core {
     pub(crate) chains: Chains,
     /// The way to servers outside.
     pub(crate) egress: Egress,
+    pub(crate) accounts: Accounts,
     pub(crate) file: EngineFile,
     pub(crate) state_dir: Arc<StateDir>,
     pub(crate) remembered: Arc<Remembered>,

@@ -10,6 +10,8 @@ mod generated {
         imports: {
             "nexum:host/chain": async | trappable,
             "nexum:host/http": async | trappable,
+            "nexum:host/identity.sign": async | trappable,
+            "nexum:host/identity.sign-typed-data": async | trappable,
             "nexum:host/local-store.checkpoint": async | trappable,
             "nexum:host/local-store.list-keys": async | trappable,
             default: trappable,

@@ -69,6 +69,7 @@ impl Loaded {
             state: None,
             checkpoint: None,
             chain: Arc::clone(&self.chain),
+            identity: Arc::clone(&self.identity),
             chains: Arc::clone(&self.chains),
             absent_chains: Arc::clone(&self.absent_chains),
             http: Arc::clone(&self.http),

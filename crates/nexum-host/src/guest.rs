@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use nexum_types::{CallState, ChainId, ChainRpc, HttpFetch, StateError};
+use nexum_types::{CallState, ChainId, ChainRpc, HttpFetch, IdentityAccess, StateError};
 use tokio::task::JoinHandle;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -27,6 +27,7 @@ pub(crate) struct Guest {
     /// The chains that the manifest names as optional and the operator does not configure.
     pub(crate) absent_chains: Arc<BTreeSet<ChainId>>,
     pub(crate) http: Arc<dyn HttpFetch>,
+    pub(crate) identity: Arc<dyn IdentityAccess>,
     /// Whether the call in flight has had an effect outside that nothing takes back.
     pub(crate) had_effect: bool,
     pub(crate) denials: Arc<Denials>,

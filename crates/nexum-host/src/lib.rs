@@ -13,6 +13,7 @@ mod code;
 mod denials;
 mod guest;
 mod http;
+mod identity;
 mod kept_code;
 mod limits;
 mod load;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use nexum_manifest::{Capabilities, Capability, Pin, Resources, Sha256, Withheld};
-use nexum_types::{ChainId, ChainRpc, HttpFetch, ModuleName};
+use nexum_types::{ChainId, ChainRpc, HttpFetch, IdentityAccess, ModuleName};
 use sha2::Digest as _;
 use wasmtime::{
     Config, Engine,
@@ -76,6 +76,8 @@ pub struct ModuleSpec {
     pub chain: Arc<dyn ChainRpc>,
     /// Through which it reaches servers outside.
     pub http: Arc<dyn HttpFetch>,
+    /// Through which it reaches its accounts.
+    pub identity: Arc<dyn IdentityAccess>,
 }
 
 /// Why a component is refused.
@@ -303,6 +305,7 @@ impl Host {
             denials,
             chain: spec.chain,
             http: spec.http,
+            identity: spec.identity,
             clock: Arc::clone(&self.clock),
             log: Arc::new(log),
             usage,
@@ -326,12 +329,15 @@ impl Host {
         for capability in granted {
             match capability {
                 // `granted` has what is hosted only.
-                Capability::Identity | Capability::RemoteStore | Capability::Messaging => {}
+                Capability::RemoteStore | Capability::Messaging => {}
                 Capability::Http => {
                     bindings::http::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
                 }
                 Capability::Chain => {
                     bindings::chain::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
+                }
+                Capability::Identity => {
+                    bindings::identity::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
                 }
                 Capability::LocalStore => {
                     bindings::local_store::add_to_linker::<_, HasSelf<Guest>>(l, |guest| guest)?;
@@ -431,6 +437,7 @@ pub struct Loaded {
     pub(crate) denials: Arc<Denials>,
     pub(crate) chain: Arc<dyn ChainRpc>,
     pub(crate) http: Arc<dyn HttpFetch>,
+    pub(crate) identity: Arc<dyn IdentityAccess>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Arc<ModuleLog>,
     pub(crate) usage: Arc<Usage>,

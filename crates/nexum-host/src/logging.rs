@@ -77,6 +77,11 @@ impl ModuleLog {
         *self.event.lock().unwrap_or_else(PoisonError::into_inner) = event;
     }
 
+    /// The event that the call in flight is about.
+    pub(crate) fn event(&self) -> Option<EventId> {
+        *self.event.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Logs one line. Control characters are escaped, so that no guest can forge a further line
     /// or drive a terminal.
     pub(crate) fn line(&self, level: Level, source: &'static str, text: &str) {
@@ -109,7 +114,7 @@ impl ModuleLog {
         }
         let text = printable(text);
         let module = &self.name;
-        let about = *self.event.lock().unwrap_or_else(PoisonError::into_inner);
+        let about = self.event();
         let chain = about.and_then(|event| Some(event.chain_id()?.0));
         let block = about.and_then(|event| Some(event.block()?.0));
         let event = about.map(tracing::field::display);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use nexum_manifest::Capability;
-use nexum_types::{ChainId, HostError, HostErrorKind, RpcRequest};
+use nexum_types::{Bytes, ChainId, HostError, HostErrorKind, RpcRequest};
 use tracing::Level;
 
 use crate::{guest::Guest, load::Loaded};
@@ -65,6 +65,8 @@ pub enum Asked {
     Requests(ChainId, Vec<RpcRequest>),
     /// The method and the URL of a request to a server outside, as the module has them.
     Fetch(String, String),
+    /// An account, and so many bytes to sign with it.
+    ToSign(Bytes, usize),
 }
 
 impl Asked {
@@ -87,6 +89,7 @@ impl fmt::Display for Asked {
             Self::Value(key, bytes) => write!(f, "{key:?}, {bytes} bytes"),
             Self::Prefix(prefix) => write!(f, "{prefix:?}"),
             Self::Fetch(method, url) => write!(f, "{} {}", shortened(method), shortened(url)),
+            Self::ToSign(account, bytes) => write!(f, "{account}, {bytes} bytes"),
             Self::Requests(chain, requests) => match requests.as_slice() {
                 [one] => write!(f, "{chain}, {} {}", one.method, shortened(&one.params)),
                 several => {

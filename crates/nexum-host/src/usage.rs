@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use nexum_manifest::Capability;
+use nexum_manifest::{Capability, IdentityMethod};
 use nexum_types::{Counter, Histogram, HistogramReading, HostError, HostErrorKind};
 use tracing::Level;
 
@@ -22,6 +22,7 @@ pub struct Usage {
     http_seconds: Histogram,
     /// The bytes of bodies: sent, and received.
     http_bytes: [Counter; 2],
+    signatures: [Counter; IdentityMethod::ALL.len()],
 }
 
 /// Everything at one moment.
@@ -42,6 +43,8 @@ pub struct UsageReading {
     pub dropped_log_lines: u64,
     /// Requests to servers outside.
     pub http: HttpReading,
+    /// Signatures that were handed out, by the function that made them. All of those are listed.
+    pub signatures: Vec<(IdentityMethod, u64)>,
 }
 
 /// What became of requests to servers outside, at one moment.
@@ -89,6 +92,7 @@ impl Default for Usage {
             http_outcomes: Default::default(),
             http_seconds: Histogram::of_durations(),
             http_bytes: Default::default(),
+            signatures: Default::default(),
         }
     }
 }
@@ -141,6 +145,11 @@ impl Usage {
         self.dropped_log_lines.add(1);
     }
 
+    pub(crate) fn signed(&self, method: IdentityMethod) {
+        // `ALL` has the order of the enum.
+        self.signatures[method as usize].add(1);
+    }
+
     /// Everything as it is now.
     #[must_use]
     pub fn read(&self) -> UsageReading {
@@ -165,6 +174,12 @@ impl Usage {
                 sent_bytes: self.http_bytes[0].get(),
                 received_bytes: self.http_bytes[1].get(),
             },
+            signatures: IdentityMethod::ALL
+                .into_iter()
+                .zip(&self.signatures)
+                .filter(|(method, _)| *method != IdentityMethod::Accounts)
+                .map(|(method, count)| (method, count.get()))
+                .collect(),
         }
     }
 }

@@ -113,11 +113,11 @@ impl identity::Host for Stub {
         self.unsupported(Capability::Identity)
     }
 
-    fn sign(&mut self, _: Vec<u8>, _: Vec<u8>) -> Answer<Vec<u8>> {
+    async fn sign(&mut self, _: Vec<u8>, _: Vec<u8>) -> Answer<Vec<u8>> {
         self.unsupported(Capability::Identity)
     }
 
-    fn sign_typed_data(&mut self, _: Vec<u8>, _: String) -> Answer<Vec<u8>> {
+    async fn sign_typed_data(&mut self, _: Vec<u8>, _: String) -> Answer<Vec<u8>> {
         self.unsupported(Capability::Identity)
     }
 }

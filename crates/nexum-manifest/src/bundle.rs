@@ -10,8 +10,8 @@ use std::{
 use nexum_types::{ChainId, Config, ConfigValue, ModuleName};
 
 use crate::{
-    Capability, Ceilings, ManifestErrors, ModuleManifest, ModulePlaces, Pin, Place, Problem, Rate,
-    Resources,
+    Capability, Ceilings, IdentityGrant, ManifestErrors, ModuleManifest, ModulePlaces, Pin, Place,
+    Problem, Rate, Resources,
     config::{RawConfig, value_kind},
     engine::{EngineParts, EntryParts},
     module::{self, ModuleFile, ModuleParts},
@@ -33,6 +33,8 @@ pub struct Bundle {
     pub asked: Resources,
     /// The operator's ceilings for the module.
     pub ceilings: Ceilings,
+    /// The accounts that the operator gives the module.
+    pub identity: IdentityGrant,
     /// How much the module may log.
     pub log_rate: Rate,
     /// Where the component is. Its bytes have not been read.
@@ -149,6 +151,7 @@ fn read<'a>(
         }
         of_engine.extend(differing_types(entry, &parts));
         of_engine.extend(denied(engine, entry, &parts));
+        of_engine.extend(without_accounts(engine, entry, &parts));
         of_engine.extend(differing_digests(entry, &parts));
         if told.insert(folder) {
             of_modules.extend(missing_chains(engine, &parts));
@@ -271,6 +274,31 @@ fn denied(engine: &EngineParts, entry: &EntryParts, parts: &ModuleParts) -> Vec<
     denied.map(problem).collect()
 }
 
+/// A module that requires accounts, and to which the operator gives none.
+fn without_accounts(
+    engine: &EngineParts,
+    entry: &EntryParts,
+    parts: &ModuleParts,
+) -> Option<Problem> {
+    let file = parts.file.as_ref()?;
+    let name = entry.entry.name.as_ref().unwrap_or(&file.manifest.name);
+    let required = &file.manifest.capabilities.required;
+    let has_some = engine.identity.modules.contains_key(name);
+    if !required.contains(&Capability::Identity) || has_some {
+        return None;
+    }
+    let message = format!("module {name} requires \"identity\", and no account is given to it");
+    Some(
+        Problem::new(entry.path.clone(), message)
+            .with_label("this module")
+            .with_also(file.places.capabilities.clone(), "required here")
+            .with_help(format!(
+                "write to {}:\n[identity.modules.{name}]\naccounts = [\"0x…\"]",
+                engine.file
+            )),
+    )
+}
+
 /// A value of the operator's that has another type than the author's.
 fn differing_types(entry: &EntryParts, parts: &ModuleParts) -> Vec<Problem> {
     let Config(over) = &entry.entry.config;
@@ -369,6 +397,12 @@ fn overlaid(engine: &EngineParts, entry: &EntryParts, file: ModuleFile) -> Bundl
     subscriptions.retain(|subscription| !subscription.chain_id().is_some_and(|id| is_absent(&id)));
     let (pin, pin_place) = pin(entry, &manifest, &places);
     Bundle {
+        identity: engine
+            .identity
+            .modules
+            .get(&manifest.name)
+            .cloned()
+            .unwrap_or_default(),
         log_rate: engine.policy.log_rate(&manifest.name),
         manifest,
         asked,

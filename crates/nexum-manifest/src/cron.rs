@@ -127,7 +127,7 @@ fn zone(written: &At<String>, decoder: &mut Decoder) -> Option<TimeZone> {
     let name = quoted(&written.value);
     let message = format!("`{keys}.timezone` is {name}, which is no time zone");
     let known: Vec<_> = jiff::tz::db().available().collect();
-    let known: Vec<_> = known.iter().map(|name| name.as_str()).collect();
+    let known: Vec<_> = known.iter().map(jiff::tz::TimeZoneName::as_str).collect();
     let help = match nearest(&written.value, &known) {
         Some(near) => format!("did you mean {near:?}?"),
         None => "write the IANA name of one, such as \"Europe/Zurich\"".to_owned(),

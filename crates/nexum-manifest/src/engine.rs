@@ -7,17 +7,18 @@ use std::{
     time::Duration,
 };
 
-use nexum_types::{ChainId, ModuleName};
+use nexum_types::{Address, ChainId, ModuleName};
 use serde_json::{Value, json};
 
 use crate::{
-    Bundle, EngineConfig, HttpCredential, LogFormat, LogLevels, LogSettings, ManifestErrors,
-    ModuleEntry, Place, Policy, Problem, Sha256, bundle,
+    Bundle, EngineConfig, HttpCredential, IdentitySettings, LogFormat, LogLevels, LogSettings,
+    ManifestErrors, ModuleEntry, Place, Policy, Problem, Sha256, bundle,
     chains::{self, RawChains},
     config::RawConfig,
     decode::{self, At, Decode, table},
     file::{self, Parsed},
     http::{self, RawHttp},
+    identity::{self, RawIdentity, SaidOfKeys},
     observability::{self, RawObservability},
     policy::{self, RawPolicy, Said},
     secret::Env,
@@ -35,6 +36,8 @@ table! {
         optional chains: RawChains,
         /// What modules may do to servers outside, and the credentials that the engine adds.
         optional http: RawHttp,
+        /// Where keys are, and which module may sign with which account.
+        optional identity: RawIdentity,
         /// Where the engine tells how it and its modules are.
         optional observability: RawObservability,
         /// The modules to run.
@@ -134,14 +137,32 @@ impl EngineFile {
     /// # Errors
     /// That the file cannot be read or names no `state_dir`, with every problem of the file then.
     pub fn state_dir(path: &Path) -> Result<PathBuf, ManifestErrors> {
+        let named = Self::part(path, |raw| raw.engine.as_ref()?.state_dir.clone())?;
+        Ok(folder_of(path).join(named))
+    }
+
+    /// The folder of keystores alone, if the file names one: the rest of the file is not looked
+    /// at, and no secret is asked for.
+    ///
+    /// # Errors
+    /// That the file cannot be read, with every problem of the file then.
+    pub fn keystore_folder(path: &Path) -> Result<Option<PathBuf>, ManifestErrors> {
+        let named = Self::part(path, |raw| {
+            let keystore = raw.identity.as_ref().map(|raw| raw.keystore.as_ref());
+            Some(keystore.flatten().map(|at| at.value.clone()))
+        })?;
+        Ok(named.map(|named| folder_of(path).join(named)))
+    }
+
+    /// A part of the file, whatever the rest says.
+    fn part<T>(
+        path: &Path,
+        part: impl FnOnce(&RawEngineFile) -> Option<T>,
+    ) -> Result<T, ManifestErrors> {
         let text = file::read(path)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
         let Parsed { raw, decoder } = file::parse::<RawEngineFile>(&text);
-        let named = raw
-            .as_ref()
-            .and_then(|raw| raw.engine.as_ref()?.state_dir.clone());
-        if let Some(state_dir) = named {
-            return Ok(folder.join(state_dir));
+        if let Some(part) = raw.as_ref().and_then(part) {
+            return Ok(part);
         }
         let words = decode::words(&RawEngineFile::schema());
         let shown = Shown::Only {
@@ -239,15 +260,31 @@ impl EngineFile {
         ManifestErrors::new(problems).map_or(Ok(bundles), Err)
     }
 
-    /// What under `[policy.modules]` and `[[http.credentials]]` is for no module, each as a problem
-    /// that refuses nothing.
+    /// What under `[policy.modules]`, `[identity.modules]` and `[[http.credentials]]` is for no
+    /// module, each as a problem that refuses nothing.
     /// `modules`: those that run or are to, from this file or not. Those that this file disables
     /// are known, too.
     #[must_use]
     pub fn for_nobody(&self, modules: impl IntoIterator<Item = ModuleName>) -> Vec<Problem> {
         let mut known: BTreeSet<_> = modules.into_iter().collect();
         known.extend(self.parts.disabled.iter().filter_map(bundle::name_of));
-        self.parts.said.to_nobody(&known)
+        let mut found = self.parts.said.to_nobody(&known);
+        found.extend(self.parts.of_keys.to_nobody(&known));
+        found
+    }
+
+    /// Where the folder of keystores is written: the file as a whole where there is none.
+    #[must_use]
+    pub fn keystore(&self) -> Place {
+        let written = self.parts.of_keys.keystore.clone();
+        written.unwrap_or_else(|| self.parts.source.whole())
+    }
+
+    /// Where an account is first given to a module: the file as a whole where it is not.
+    #[must_use]
+    pub fn account(&self, account: &Address) -> Place {
+        let written = self.parts.of_keys.accounts.get(account).cloned();
+        written.unwrap_or_else(|| self.parts.source.whole())
     }
 
     /// Where the address of the metrics is written: the file as a whole where it is the default.
@@ -324,6 +361,9 @@ pub(crate) struct EngineParts {
     pub(crate) policy: Policy,
     /// Where the policy says what.
     pub(crate) said: Arc<Said<Place>>,
+    pub(crate) identity: IdentitySettings,
+    /// Where what is said of keys.
+    pub(crate) of_keys: Arc<SaidOfKeys<Place>>,
     pub(crate) problems: Vec<Problem>,
     /// The enabled entries that have a path.
     pub(crate) entries: Vec<EntryParts>,
@@ -355,6 +395,8 @@ impl EngineParts {
             file: self.file.clone(),
             policy: self.policy.clone(),
             said: self.said.clone(),
+            identity: self.identity.clone(),
+            of_keys: self.of_keys.clone(),
             disabled: Vec::new(),
             chains: self.chains.clone(),
             endpoints: BTreeMap::new(),
@@ -391,6 +433,8 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
     said.credentials = http::named_modules(raw_http);
     let observability = raw.as_ref().and_then(|raw| raw.observability.as_ref());
     let (observability, listen) = observability::resolve(observability, &mut decoder);
+    let raw_identity = raw.as_ref().and_then(|raw| raw.identity.as_ref());
+    let (identity, of_keys) = identity::resolve(raw_identity, folder, env, &mut decoder);
     let words = decode::words(&RawEngineFile::schema());
     let shown = Shown::Only {
         words: &words,
@@ -419,6 +463,7 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
             chains,
             policy: policy.clone(),
             http,
+            identity: identity.clone(),
             observability,
             modules: entries.iter().map(|parts| parts.entry.clone()).collect(),
         })
@@ -440,11 +485,18 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
         file: source.name().to_owned(),
         said: Arc::new(said.places(&source)),
         policy,
+        of_keys: Arc::new(of_keys.places(&source)),
+        identity,
         metrics: written(listen.metrics),
         health: written(listen.health),
         source,
     };
     Ok((config, parts))
+}
+
+/// What relative paths in a file are resolved against.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
 }
 
 fn enabled(modules: Option<&Vec<At<RawEntry>>>) -> impl Iterator<Item = &RawEntry> {

@@ -19,6 +19,7 @@ mod event;
 mod file;
 mod hosts;
 mod http;
+mod identity;
 mod lists;
 mod log_levels;
 mod module;
@@ -37,6 +38,10 @@ mod wording;
 pub use bundle::Bundle;
 pub use engine::{EngineFile, Setup, schema_engine};
 pub use hosts::{HostPattern, NoHostPattern, Scheme};
+pub use identity::{
+    IdentityGrant, IdentityMethod, IdentitySettings, KeystorePassword, KeystoreSettings,
+    RemoteSignerUrl, UnlockAt,
+};
 pub use log_levels::{LogLevel, LogLevels};
 pub use module::{ModuleFile, ModulePlaces, schema_module};
 pub use problem::{ManifestErrors, Problem, Summary};

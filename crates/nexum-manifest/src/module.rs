@@ -17,6 +17,7 @@ use crate::{
     decode::{At, Decoder, table},
     file::{self, Parsed},
     http::Secure,
+    identity::RawAsked,
     lists::{NonEmpty, Set},
     source::{Shown, Source, Span},
     subscription::RawSubscription,
@@ -108,6 +109,8 @@ table! {
         optional optional: At<Set<Capability>>,
         /// What the capability `http` is for.
         optional http: RawHttpGrant,
+        /// What the module does with the accounts that the operator gives it. Needed where `identity` is in either list.
+        optional identity: At<RawAsked>,
     }
 }
 
@@ -267,6 +270,7 @@ impl Wanted<'_> {
 fn check(raw: &RawManifest, decoder: &mut Decoder) {
     check_either(raw, decoder);
     check_http(raw, decoder);
+    check_identity(raw, decoder);
     let chains = match &raw.chains {
         // A list that is missing within its table has been reported.
         Some(chains) => chains.required.as_ref().map(|required| {
@@ -376,6 +380,31 @@ fn check_either(raw: &RawManifest, decoder: &mut Decoder) {
     }
 }
 
+/// Whoever declares `identity` says what for, and the other way round.
+fn check_identity(raw: &RawManifest, decoder: &mut Decoder) {
+    let Some(raw) = &raw.capabilities else { return };
+    let required = raw.required.iter().flat_map(|set| &set.value.0);
+    let optional = raw.optional.iter().flat_map(|set| &set.value.0);
+    let required = required.map(|at| (at.value.0, &at.span));
+    let all = required.chain(optional.map(|at| (at.value, &at.span)));
+    let mut all = all.filter(|(capability, _)| *capability == Capability::Identity);
+    match (all.next(), &raw.identity) {
+        (Some((_, span)), None) => decoder.report_with_help(
+            span.clone(),
+            "the module declares \"identity\" and does not say what it does with accounts".into(),
+            "declared here",
+            "write what it calls, such as\n[capabilities.identity]\nmethods = [\"accounts\", \"sign\"]",
+        ),
+        (None, Some(table)) => decoder.report_with_help(
+            table.span.clone(),
+            "`capabilities.identity` is for a module that declares \"identity\"".into(),
+            "grants nothing",
+            "add \"identity\" to `required` or `optional` under [capabilities], or take this out",
+        ),
+        _ => {}
+    }
+}
+
 fn report_both<T: Ord + std::fmt::Display>(
     table: &str,
     required: &BTreeMap<T, Span>,
@@ -451,6 +480,12 @@ fn resolve(raw: &RawManifest, source: &Arc<Source>) -> Option<ModuleFile> {
             .flat_map(|allow| &allow.0)
             .map(|at| at.value.0.clone())
             .collect(),
+        identity: raw
+            .capabilities
+            .as_ref()
+            .and_then(|raw| raw.identity.as_ref()?.value.methods.as_ref())
+            .map(Set::values)
+            .unwrap_or_default(),
         subscriptions: subscriptions.collect::<Option<_>>()?,
         config: raw
             .config

@@ -12,7 +12,7 @@ use std::{
 use nexum_types::{BlockNumber, ChainId, Config, Depth, LogFilter, ModuleName};
 use url::Url;
 
-use crate::{HostPattern, LogLevels, Schedule};
+use crate::{HostPattern, IdentityMethod, IdentitySettings, LogLevels, Schedule};
 
 /// A module's manifest, resolved: the author's word, checked but not trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct ModuleManifest {
     pub capabilities: Capabilities,
     /// The servers it may reach by the capability `http`.
     pub http_allow: Vec<HostPattern>,
+    /// What it does with the accounts that the operator gives it.
+    pub identity: BTreeSet<IdentityMethod>,
     /// The events the module gets.
     pub subscriptions: Vec<Subscription>,
     /// The author's configuration values.
@@ -248,8 +250,9 @@ impl Capability {
             | Self::Logging
             | Self::Clock
             | Self::Random
+            | Self::Identity
             | Self::Http => true,
-            Self::Identity | Self::RemoteStore | Self::Messaging => false,
+            Self::RemoteStore | Self::Messaging => false,
         }
     }
 
@@ -417,6 +420,8 @@ pub struct EngineConfig {
     pub policy: Policy,
     /// What modules may do to servers outside.
     pub http: HttpSettings,
+    /// Where keys are, and who may use them.
+    pub identity: IdentitySettings,
     /// Where the engine tells how it and its modules are.
     pub observability: ObservabilitySettings,
     /// The modules to run, each name once.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use nexum_identity::{DEFAULT_PATH, WriteCost};
 use nexum_manifest::Sha256;
 use nexum_types::{ChainId, ModuleName};
 
@@ -40,6 +41,9 @@ pub(crate) enum Command {
     /// Look at the state of modules, copy it, put it back, remove it.
     #[command(subcommand)]
     State(StateCommand),
+    /// Make keystores for modules to sign with, and check them.
+    #[command(subcommand)]
+    Keystore(KeystoreCommand),
     /// Ask the running engine how it is.
     ///
     /// Exits with 1 where a module is dead or stands still.
@@ -148,6 +152,106 @@ pub(crate) enum StateCommand {
     Restore(RestoreArgs),
     /// Remove a module's state for good. A running module has to be unloaded first.
     Purge(PurgeArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeystoreCommand {
+    /// Make a new key, and write its keystore.
+    ///
+    /// Prints the account and the file. Nothing that is there is overwritten.
+    New(NewKeyArgs),
+    /// Write the keystore of a key that you have.
+    ///
+    /// The key is never an argument, where others could see it: it comes from a file, or from
+    /// standard input. It is 64 hex digits, or with `--mnemonic` the English words of BIP-39.
+    Import(ImportArgs),
+    /// List the keystores of the folder. Asks for no password.
+    List(KeyFolderArgs),
+    /// Tell whether a password opens the keystores of the folder.
+    ///
+    /// Exits with 3 where it does not open one of them.
+    Verify(VerifyArgs),
+}
+
+/// The folder of keystores.
+#[derive(Debug, Args)]
+pub(crate) struct KeyFolderArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// The folder of keystores, instead of the one that the engine's file names.
+    #[arg(long, value_name = "DIR", conflicts_with = "path")]
+    pub(crate) keystore: Option<PathBuf>,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where a password comes from. Without either, it is asked for on the terminal.
+#[derive(Debug, Args)]
+pub(crate) struct PasswordArgs {
+    /// The file that has the password. A newline at its end does not count.
+    #[arg(long, value_name = "FILE", conflicts_with = "password_env")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// The environment variable that has the password. Without either, it is asked for on the
+    /// terminal.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) password_env: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewKeyArgs {
+    #[command(flatten)]
+    pub(crate) folder: KeyFolderArgs,
+    /// The name of the file. Without it, the account and `.json`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
+    /// Make it cheap to open, in time and memory, and as cheap to guess the password of.
+    #[arg(long)]
+    pub(crate) light: bool,
+}
+
+impl NewKeyArgs {
+    pub(crate) fn cost(&self) -> WriteCost {
+        match self.light {
+            true => WriteCost::Light,
+            false => WriteCost::Standard,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The file that has the key, or `-` for standard input.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "-",
+        hide_default_value = true
+    )]
+    pub(crate) from: Option<PathBuf>,
+    /// What is given are the words of a mnemonic.
+    #[arg(long)]
+    pub(crate) mnemonic: bool,
+    /// Which key of the mnemonic (BIP-32).
+    #[arg(long, value_name = "PATH", requires = "mnemonic", default_value = DEFAULT_PATH)]
+    pub(crate) derivation_path: String,
+    /// The file whose first line is the mnemonic's passphrase, where it has one.
+    #[arg(long, value_name = "FILE", requires = "mnemonic")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) new: NewKeyArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The accounts, or the names of the files. Without any, all of the folder.
+    pub(crate) which: Vec<String>,
+    #[command(flatten)]
+    pub(crate) folder: KeyFolderArgs,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
 }
 
 #[derive(Debug, Args)]

@@ -142,6 +142,16 @@ impl Failure {
         Self::Plain(Code::State, plain)
     }
 
+    /// What was given is refused.
+    pub(crate) fn refused(what: &str, error: String, help: &str) -> Self {
+        let plain = Plain {
+            what: Some(what.to_owned()),
+            error: error.into(),
+            help: Some(help.to_owned()),
+        };
+        Self::Plain(Code::Refused, plain)
+    }
+
     /// What the command line says cannot be.
     pub(crate) fn usage(what: &str, help: &str) -> Self {
         let plain = Plain {

@@ -8,6 +8,7 @@ mod client;
 mod credentials;
 mod exit;
 mod inspect;
+mod keystore;
 mod letters;
 mod logging;
 mod logs;
@@ -15,6 +16,7 @@ mod modules;
 mod output;
 mod pages;
 mod place;
+mod prompt;
 mod resync;
 mod run;
 mod table;
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Run { config } => run::run(config),
         Command::Config(ConfigCommand::Check { config, json }) => check::check(config, *json),
+        Command::Keystore(command) => keystore::keystore(command),
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { folder } => pages::manual(folder),
         Command::Top { config, state_dir } => asked(false, top::top(config, state_dir.as_deref())),

@@ -4,6 +4,7 @@ use std::{process, sync::Arc, thread};
 
 use nexum_engine::{CodeOrigins, Engine, LogBook, Options, StartError, Stopped};
 use nexum_host::{Host, SystemClock};
+use nexum_identity::Password;
 use nexum_manifest::Setup;
 use nexum_types::ModuleName;
 use tokio::{
@@ -15,7 +16,7 @@ use tokio::{
 use crate::{
     cli::ConfigFile,
     exit::{Code, Failure},
-    logging, output,
+    logging, output, prompt,
 };
 
 /// How an engine that was not refused came to its end.
@@ -29,9 +30,11 @@ enum Ended {
 pub(crate) fn run(config: &ConfigFile) -> Result<(), Failure> {
     let setup = Setup::load(&config.path).map_err(Failure::Refused)?;
     let (log, book) = logging::init(&setup.engine.config().log)?;
+    // Before signals are anything but the terminal's: whoever is asked can leave by Ctrl-C.
+    let password = asked_for_password(&setup)?;
     let stop_asked = stop_signal()?;
     let runtime = crate::runtime()?;
-    let ended = runtime.block_on(serve(setup, book, stop_asked));
+    let ended = runtime.block_on(serve(setup, book, password, stop_asked));
     match ended {
         // What a module's call still does is cut off here; its commit, once begun, is waited for.
         Ok(Ended::Stopped) => drop(runtime),
@@ -45,6 +48,7 @@ pub(crate) fn run(config: &ConfigFile) -> Result<(), Failure> {
 async fn serve(
     setup: Setup,
     log: Arc<LogBook>,
+    password: Option<Password>,
     mut stop_asked: oneshot::Receiver<&'static str>,
 ) -> Result<Ended, Failure> {
     let config = setup.engine.config();
@@ -62,7 +66,7 @@ async fn serve(
     let mut reload_asked = signal(SignalKind::hangup())
         .map_err(|error| Failure::other("signals cannot be received", error))?;
     let engine = tokio::select! {
-        started = start(setup, log) => started?,
+        started = start(setup, log, password) => started?,
         signal = &mut stop_asked => {
             tracing::info!(signal = named(signal), "stopped before any module ran");
             return Ok(Ended::BeforeRunning);
@@ -111,10 +115,27 @@ async fn reload(engine: &Engine) {
     }
 }
 
-async fn start(setup: Setup, log: Arc<LogBook>) -> Result<Engine, StartError> {
+/// The password of the keystores, where the file names none and somebody is there to be asked.
+fn asked_for_password(setup: &Setup) -> Result<Option<Password>, Failure> {
+    let identity = &setup.engine.config().identity;
+    let is_wanted = !identity.modules.is_empty();
+    match &identity.keystore {
+        Some(keystore) if is_wanted && keystore.password.is_none() => {
+            prompt::password("Password of the keystores: ")
+        }
+        _ => Ok(None),
+    }
+}
+
+async fn start(
+    setup: Setup,
+    log: Arc<LogBook>,
+    password: Option<Password>,
+) -> Result<Engine, StartError> {
     let host = Host::new(Arc::new(SystemClock::new())).map_err(StartError::Host)?;
     let options = Options {
         log,
+        password,
         ..Options::default()
     };
     Engine::start_with(&Arc::new(host), setup, options).await

@@ -5,8 +5,10 @@ use std::{collections::BTreeSet, fmt::Write as _, path::Path, sync::Arc};
 
 use nexum_engine::{Backoff, Engine, Observer, Options};
 use nexum_host::Host;
+use nexum_identity::{Key, KeyFile, KeyFolder, Password, Save, WriteCost};
 use nexum_manifest::{
-    ManifestErrors, ModuleManifest, Place, Problem, Schedule, Scheme, Setup, Subscription,
+    Capability, ManifestErrors, ModuleManifest, Place, Problem, Schedule, Scheme, Setup,
+    Subscription,
 };
 use nexum_store::{StateDir, Step, StoreOptions};
 use nexum_testkit::{
@@ -21,6 +23,10 @@ use super::{
     servers::Servers,
 };
 use crate::{build::Built, exit::Failure};
+
+/// The folder of keystores, and their password: there is nothing to keep secret of the one in it.
+const KEYS: &str = "keys";
+const PASSWORD: &str = "mock";
 
 /// How often an engine that has lost its subscription looks at a chain.
 const POLL: &str = "20ms";
@@ -101,6 +107,9 @@ impl Staged {
         let engine_file = engine_file(built, fixture, &chains)?;
         std::fs::write(&file, engine_file)
             .map_err(|error| Failure::other("writing the engine's file", error))?;
+        if declares_identity(built) {
+            save_key(&folder.path().join(KEYS))?;
+        }
         let setup = Setup::load(&file)?;
         let manifest = setup.bundles.first().map(|bundle| bundle.manifest.clone());
         let manifest = manifest.unwrap_or_else(|| built.manifest.clone());
@@ -210,6 +219,15 @@ fn engine_file(
         }
     }
     text += &http(built);
+    if declares_identity(built) {
+        let name = &built.manifest.name;
+        let account = mock_key()?.address();
+        let _ = writeln!(
+            text,
+            "[identity]\nkeystore = \"{KEYS}\"\npassword = \"{PASSWORD}\"\n\
+             [identity.modules.{name}]\naccounts = [\"{account}\"]"
+        );
+    }
     let path = toml::Value::String(path_text(&built.bundle)?);
     let _ = writeln!(text, "[[modules]]\npath = {path}");
     let config = config(fixture);
@@ -234,6 +252,29 @@ fn http(built: &Built) -> String {
         listed(plain.map(ToString::to_string).collect()),
         listed(allow.iter().map(ToString::to_string).collect()),
     )
+}
+
+fn declares_identity(built: &Built) -> bool {
+    let declared = built.manifest.capabilities.declared();
+    declared.contains(&Capability::Identity)
+}
+
+/// The key that everyone knows: the number 1, as the first account of the SDK's mock host has it.
+fn mock_key() -> Result<Key, Failure> {
+    let key = Key::from_hex(&format!("{:064x}", 1));
+    key.map_err(|error| Failure::other("the account of the run", error))
+}
+
+/// Writes the account that the module signs with.
+fn save_key(folder: &Path) -> Result<(), Failure> {
+    let failed =
+        |error: &dyn std::fmt::Display| Failure::other("the account of the run", error.to_string());
+    let key = mock_key()?;
+    let password = Password::new(PASSWORD.to_owned());
+    let text = KeyFile::write(&key, &password, WriteCost::Light).map_err(|error| failed(&error))?;
+    let folder = KeyFolder::new(folder.to_owned());
+    let saved = folder.save(key.address(), &text, Save::ByAddress);
+    saved.map(drop).map_err(|error| failed(&error))
 }
 
 fn path_text(path: &Path) -> Result<String, Failure> {

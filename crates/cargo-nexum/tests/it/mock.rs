@@ -302,3 +302,21 @@ fn schedules_come_due_with_the_time_of_blocks_and_when_they_are_told_to() {
         .tells("the manifest has no schedule \"20 s\"")
         .tells("it has \"*/5 * * * *\", \"20s\"");
 }
+
+#[test]
+fn a_module_that_signs_has_the_account_whose_key_everyone_knows() {
+    let package = Package::of_fixture("identity", "mock-signs");
+    let typed = r#"{"types":{"A":[{"name":"a","type":"bool"}]},"primaryType":"A","domain":{"chainId":31337},"message":{"a":true}}"#;
+    let lines = format!(
+        "[capabilities.identity]\nmethods = [\"accounts\", \"sign\", \"sign-typed-data\"]\n\
+         {BLOCKS}[config]\ntyped = {typed:?}\n"
+    );
+    package.manifest("mock-signs", &["local-store", "identity"], &lines);
+    let ended = package.play(
+        "chain 31337\nmine\nexpect {\nevents 1\nstate kind/sign = ok\nstate kind/typed = ok\n\
+         state kind/other = denied\n}\n",
+    );
+    ended
+        .ends(0)
+        .prints("identity.sign(0x7e5f4552091a69125d5dfcb7b8c2659029395bdf, 7 bytes)");
+}

@@ -122,6 +122,10 @@ pub(crate) fn spec() -> ModuleSpec {
     ModuleSpec {
         chain: Arc::new(Chains::new([]).unwrap()),
         http: Arc::new(NoServers),
+        identity: Arc::new(
+            nexum_engine::Accounts::default()
+                .of_module("bench".parse().unwrap(), Default::default()),
+        ),
         name: "bench".parse().unwrap(),
         pin: None,
         pin_required: false,

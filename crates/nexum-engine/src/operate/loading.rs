@@ -151,6 +151,7 @@ impl Core {
             pin_required: self.file.config().policy.require_digest,
             kept: self.code.cache(),
             egress: self.egress.clone(),
+            accounts: &self.accounts,
         };
         match load::load_one(&loader, bundle, self.chains.clone()).await {
             Ok(loaded) => {

@@ -219,6 +219,7 @@ fn subscriptions_of_one_chain_and_depth_are_one_source() {
         absent_chains: Default::default(),
         http_allow: Vec::new(),
         capabilities: Default::default(),
+        identity: Default::default(),
         subscriptions: vec![
             Subscription::Block(blocks(Start::Latest, 1)),
             Subscription::Log(logs(1, Start::Latest)),

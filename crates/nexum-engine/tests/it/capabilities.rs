@@ -52,7 +52,8 @@ async fn what_is_optional_and_not_there_answers_unsupported_and_says_why() {
     );
     // It is hosted, and the manifest lists no server.
     assert_eq!(kind(&may_have, "http"), "denied");
-    for of in ["identity", "messaging", "remote-store"] {
+    assert_eq!(kind(&may_have, "identity"), "ok", "and there is no account");
+    for of in ["messaging", "remote-store"] {
         assert_eq!(kind(&may_have, of), "unsupported", "{of}");
         assert_eq!(
             message(&may_have, of),

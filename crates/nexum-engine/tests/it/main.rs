@@ -24,6 +24,7 @@ mod exposition;
 mod health;
 mod hostile;
 mod http;
+mod identity;
 mod isolation;
 mod letters;
 mod lifecycle;

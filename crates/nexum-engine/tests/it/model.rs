@@ -175,6 +175,10 @@ impl Guests {
             chains: BTreeSet::new(),
             resources: Resources::default(),
             log_rate: LogRate::default(),
+            identity: Arc::new(
+                nexum_engine::Accounts::default()
+                    .of_module("kept".parse().unwrap(), Default::default()),
+            ),
             chain: Arc::new(Chains::new([]).unwrap()),
             http: Arc::new(NoServers),
         };

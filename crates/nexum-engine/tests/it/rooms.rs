@@ -12,12 +12,13 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 use crate::world::workspace;
 
 /// Each room with those it may depend on. A further crate gets its place here first.
-const ROOMS: [(&str, &[&str]); 13] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("nexum-types", &[]),
     ("nexum-manifest", &["nexum-types"]),
     ("nexum-chain", &["nexum-types", "nexum-manifest"]),
     ("nexum-store", &["nexum-types", "nexum-manifest"]),
     ("nexum-http", &["nexum-types", "nexum-manifest"]),
+    ("nexum-identity", &["nexum-types", "nexum-manifest"]),
     ("nexum-host", &["nexum-types", "nexum-manifest"]),
     (
         "nexum-engine",
@@ -27,6 +28,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
             "nexum-chain",
             "nexum-store",
             "nexum-http",
+            "nexum-identity",
             "nexum-host",
         ],
     ),
@@ -37,6 +39,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
             "nexum-manifest",
             "nexum-chain",
             "nexum-store",
+            "nexum-identity",
             "nexum-host",
             "nexum-engine",
         ],
@@ -58,6 +61,7 @@ const ROOMS: [(&str, &[&str]); 13] = [
             "nexum-types",
             "nexum-manifest",
             "nexum-store",
+            "nexum-identity",
             "nexum-host",
             "nexum-engine",
             "nexum-testkit",

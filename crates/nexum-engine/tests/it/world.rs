@@ -13,8 +13,8 @@ use std::{
 };
 
 use nexum_engine::{
-    Backoff, CodeOrigins, Engine, LogBook, ModuleStatus, Observer, Operator, Options, Phase,
-    StartError, Stopped,
+    Backoff, CodeOrigins, Engine, LogBook, ModuleStatus, Observer, Operator, Options, Password,
+    Phase, StartError, Stopped,
 };
 use nexum_host::{Clock, Host, SystemClock};
 use nexum_manifest::{Setup, Start};
@@ -69,6 +69,8 @@ pub(crate) struct Module {
     digest: Option<String>,
     capabilities: Vec<&'static str>,
     optional: Vec<&'static str>,
+    /// What it does with accounts, where it declares that it uses some.
+    identity: Vec<&'static str>,
     optional_chains: Vec<u64>,
     servers: Vec<String>,
     subscriptions: Vec<(u64, Start)>,
@@ -111,6 +113,7 @@ impl Module {
             digest: None,
             capabilities: vec!["chain", "local-store", "logging", "clock", "random"],
             optional: Vec::new(),
+            identity: vec!["accounts", "sign", "sign-typed-data"],
             optional_chains: Vec::new(),
             servers: Vec::new(),
             subscriptions: vec![(CHAIN, Start::Number(BlockNumber(1)))],
@@ -147,6 +150,13 @@ impl Module {
             capabilities: capabilities.to_vec(),
             ..self
         }
+    }
+
+    /// It signs, and does nothing else with its accounts but this.
+    pub(crate) fn signs(mut self, methods: &[&'static str]) -> Self {
+        self.capabilities.push("identity");
+        self.identity = methods.to_vec();
+        self
     }
 
     /// What it can do without: capabilities, and chains.
@@ -233,6 +243,7 @@ impl Module {
             name,
             capabilities,
             optional,
+            identity,
             optional_chains,
             resources,
             restart,
@@ -252,6 +263,11 @@ impl Module {
             [] => String::new(),
             servers => format!("[capabilities.http]\nallow = {servers:?}\n"),
         };
+        let mut all = capabilities.iter().chain(optional);
+        let identity = match all.any(|capability| *capability == "identity") {
+            true => format!("[capabilities.identity]\nmethods = {identity:?}\n"),
+            false => String::new(),
+        };
         let mut text = format!(
             "[module]\nname = \"{name}\"\nversion = \"1.0.0\"\n{component}\
              [module.resources]\n{resources}\
@@ -259,7 +275,7 @@ impl Module {
              [module.state]\ndurability = {durability}\n\
              [chains]\nrequired = {chains:?}\noptional = {optional_chains:?}\n\
              [capabilities]\nrequired = {capabilities:?}\noptional = {optional:?}\n\
-             {servers}[config]\n{config}"
+             {servers}{identity}[config]\n{config}"
         );
         for (chain, start) in &self.subscriptions {
             let start = match start {
@@ -294,6 +310,9 @@ pub(crate) struct World {
     /// The lines of `[http]`, and what stands below it.
     http: String,
     policy: String,
+    /// The operator's tables of keys.
+    identity: String,
+    password: Option<Password>,
     /// Each module with what its entry says, further to the path.
     entries: Vec<(String, String)>,
     grace: &'static str,
@@ -338,6 +357,8 @@ impl World {
             chains: String::new(),
             http: String::new(),
             policy: String::new(),
+            identity: String::new(),
+            password: None,
             entries: Vec::new(),
             grace: "60s",
             observability: "metrics = \"off\"\nhealth = \"off\"\n".to_owned(),
@@ -430,6 +451,23 @@ impl World {
         self
     }
 
+    /// Lines of `[identity]` and its tables.
+    pub(crate) fn identity(mut self, lines: &str) -> Self {
+        writeln!(self.identity, "{lines}").unwrap();
+        self
+    }
+
+    /// Whoever starts the engine is asked for a password, and says this.
+    pub(crate) fn password(self, password: &str) -> Self {
+        let password = Some(Password::new(password.to_owned()));
+        Self { password, ..self }
+    }
+
+    /// A place in the operator's folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// How long calls in flight may take once the engine is to stop.
     /// A line of `[http]`, or what stands below it.
     pub(crate) fn http(mut self, line: &str) -> Self {
@@ -488,13 +526,15 @@ impl World {
             chains,
             http,
             policy,
+            identity,
             entries,
             observability,
             ..
         } = self;
         let mut text = format!(
             "[engine]\nstate_dir = \"state\"\nshutdown_grace = \"{grace}\"\n\
-             [http]\n{http}[policy]\n{policy}[observability]\n{observability}{chains}"
+             [http]\n{http}[policy]\n{policy}[observability]\n{observability}\
+             [identity]\n{identity}{chains}"
         );
         for (name, entry) in entries {
             write!(text, "[[modules]]\npath = \"{name}\"\n{entry}").unwrap();
@@ -511,6 +551,7 @@ impl World {
             answer_within: self.answer_within,
             observer: self.observer.clone(),
             http: None,
+            password: self.password.clone(),
         };
         let engine = Engine::start_with(&host, setup, options).await;
         engine.map(|engine| Running { engine })

@@ -108,7 +108,7 @@ enabled = false
             ),
             (
                 "a/nexum.toml",
-                &MODULE.replace("[1]", "[1, 5]").replace("[]", "[\"identity\"]"),
+                &MODULE.replace("[1]", "[1, 5]").replace("[]", "[\"messaging\"]"),
             ),
             ("b/nexum.toml", &MODULE.replace("\"x\"", "3")),
             ("b/module.wasm", ""),
@@ -128,7 +128,7 @@ a/nexum.toml:5:16: the module requires chain 5, which nexum-engine.toml does not
         [chains.5]
         [[chains.5.endpoints]]
         url = { env = \"CHAIN_5_URL\" }
-a/nexum.toml:7:13: the capability \"identity\" is in the contract, but this engine does not have it yet
+a/nexum.toml:7:13: the capability \"messaging\" is in the contract, but this engine does not have it yet
   help: if the module can do without, declare it under `optional`: its functions answer `unsupported` then
 b/nexum.toml:2:8: `module.name` takes a string, not an integer
   help: The module's name, 1 to 64 of a-z, 0-9 and '-'

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use nexum_manifest::{
     Capability, Ceilings, ChainSettings, EngineConfig, HostPattern, HttpCredential, HttpSettings,
-    LogFormat, LogLevel, LogLevels, LogSettings, ModuleEntry, ObservabilitySettings, Policy, Rate,
-    SecretText, Sha256, StatusPage,
+    IdentitySettings, LogFormat, LogLevel, LogLevels, LogSettings, ModuleEntry,
+    ObservabilitySettings, Policy, Rate, SecretText, Sha256, StatusPage,
 };
 use nexum_types::{ChainId, Config, ConfigValue};
 
@@ -210,6 +210,7 @@ fn a_full_file_resolves_to_what_it_says() {
                 },
             ],
         },
+        identity: IdentitySettings::default(),
         observability: ObservabilitySettings {
             metrics: None,
             health: Some("[::1]:8081".parse().unwrap()),
@@ -308,7 +309,7 @@ nexum-engine.toml:4:13: `engine.log.level` takes a string, not an integer
 nexum-engine.toml:5:18: `engine.shutdown_grace` takes a duration such as \"30s\", not an integer
   help: How long the calls in flight may take to finish after a request to stop
 nexum-engine.toml:6:2: unknown key `policies`
-  help: the keys here are `engine`, `policy`, `chains`, `http`, `observability`, `modules`
+  help: the keys here are `engine`, `policy`, `chains`, `http`, `identity`, `observability`, `modules`
 ",
     );
     check_engine(

@@ -13,6 +13,7 @@ mod chains;
 mod check;
 mod engine_file;
 mod http;
+mod identity;
 mod log_filters;
 mod module_file;
 mod observability;

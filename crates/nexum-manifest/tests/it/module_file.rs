@@ -7,8 +7,8 @@ use std::{
 };
 
 use nexum_manifest::{
-    BlockSubscription, Capabilities, Capability, Durability, ModuleFile, ModuleManifest, OnFailure,
-    OnLag, Place, Resources, Restart, Sha256, Start, Subscription,
+    BlockSubscription, Capabilities, Capability, Durability, IdentityMethod, ModuleFile,
+    ModuleManifest, OnFailure, OnLag, Place, Resources, Restart, Sha256, Start, Subscription,
 };
 use nexum_types::{BlockNumber, ChainId, Config, ConfigScalar, ConfigValue, Depth};
 
@@ -48,9 +48,11 @@ fn a_full_manifest_resolves_to_what_it_says() {
 
         [capabilities]
         required = ["logging", "chain"]
-        optional = ["http", "clock"]
+        optional = ["http", "clock", "identity"]
         [capabilities.http]
         allow = ["api.example.org", "http://*.example.org:8080"]
+        [capabilities.identity]
+        methods = ["sign-typed-data", "accounts"]
 
         [[subscription]]
         kind = "block"
@@ -123,12 +125,13 @@ fn a_full_manifest_resolves_to_what_it_says() {
         absent_chains: BTreeSet::new(),
         capabilities: Capabilities {
             required: [Capability::Chain, Capability::Logging].into(),
-            optional: [Capability::Clock, Capability::Http].into(),
+            optional: [Capability::Clock, Capability::Http, Capability::Identity].into(),
             denied: BTreeSet::new(),
         },
         http_allow: ["https://api.example.org", "http://*.example.org:8080"]
             .map(|text| text.parse().unwrap())
             .into(),
+        identity: [IdentityMethod::Accounts, IdentityMethod::SignTypedData].into(),
         subscriptions: vec![
             blocks(1, Start::Latest),
             blocks(100, Start::Number(BlockNumber(17_000_000))),
@@ -169,7 +172,7 @@ color = "red"
 max_event_duration = "soon"
 
 [capabilities]
-required = ["chian", "identity", "logging", 7]
+required = ["chian", "messaging", "logging", 7]
 
 [[subscription]]
 kind = "block"
@@ -191,9 +194,9 @@ nexum.toml:11:22: `module.resources.max_event_duration` is "soon", which is no d
   help: write a number and a unit, such as "500ms", "30s" or "5m"
 nexum.toml:14:13: there is no capability "chian"
   help: did you mean "chain"?
-nexum.toml:14:22: the capability "identity" is in the contract, but this engine does not have it yet
+nexum.toml:14:22: the capability "messaging" is in the contract, but this engine does not have it yet
   help: if the module can do without, declare it under `optional`: its functions answer `unsupported` then
-nexum.toml:14:45: an entry of `capabilities.required` takes the name of a capability, not an integer
+nexum.toml:14:46: an entry of `capabilities.required` takes the name of a capability, not an integer
   help: The capabilities without which the module does not start
 nexum.toml:18:12: `subscription.chain_id` is 5, which is not in `chains.required` or `chains.optional`
   help: write
@@ -266,7 +269,7 @@ nexum.toml:9:30: there is no capability \"x\"
 
 #[test]
 fn each_absent_capability_is_told_apart_from_an_unknown_one() {
-    for name in ["identity", "remote-store", "messaging"] {
+    for name in ["remote-store", "messaging"] {
         let text = MODULE.replace("[]", &format!("[{name:?}]"));
         check_module(
             &text,
@@ -286,6 +289,36 @@ nexum.toml:7:13: there is no capability \"filesystem\"
 nexum.toml:7:36: `capabilities.required` names chain twice
   nexum.toml:7:27: first here
   help: take one out
+",
+    );
+}
+
+#[test]
+fn whoever_declares_identity_says_what_for() {
+    let declared = MODULE.replace("[]", "[\"identity\"]");
+    check_module(
+        &declared,
+        "
+nexum.toml:7:13: the module declares \"identity\" and does not say what it does with accounts
+  help: write what it calls, such as
+        [capabilities.identity]
+        methods = [\"accounts\", \"sign\"]
+",
+    );
+    check_line(
+        "[capabilities.identity]\nmethods = []",
+        "
+nexum.toml:8:1: `capabilities.identity` is for a module that declares \"identity\"
+  help: add \"identity\" to `required` or `optional` under [capabilities], or take this out
+",
+    );
+    check_module(
+        &format!("{declared}[capabilities.identity]\nmethods = [\"sing\", \"send-transaction\"]\n"),
+        "
+nexum.toml:9:12: an entry of `capabilities.identity.methods` does not take \"sing\"
+  help: did you mean \"sign\"?
+nexum.toml:9:20: an entry of `capabilities.identity.methods` does not take \"send-transaction\"
+  help: it takes one of \"accounts\", \"sign\", \"sign-typed-data\"
 ",
     );
 }

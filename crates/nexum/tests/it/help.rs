@@ -4,7 +4,7 @@ use std::{env, fs, path::Path};
 
 use crate::folder::{Folder, stdout};
 
-const COMMANDS: [&[&str]; 28] = [
+const COMMANDS: [&[&str]; 33] = [
     &[],
     &["run"],
     &["config"],
@@ -27,6 +27,11 @@ const COMMANDS: [&[&str]; 28] = [
     &["state", "backup"],
     &["state", "restore"],
     &["state", "purge"],
+    &["keystore"],
+    &["keystore", "new"],
+    &["keystore", "import"],
+    &["keystore", "list"],
+    &["keystore", "verify"],
     &["health"],
     &["top"],
     &["reload-credentials"],

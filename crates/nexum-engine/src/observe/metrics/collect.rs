@@ -176,6 +176,9 @@ impl Samples {
             &[name],
             usage.http.received_bytes,
         );
+        for (method, count) in &usage.signatures {
+            self.count(table::MODULE_SIGNATURES, &[name, method.as_str()], *count);
+        }
         for (level, count) in &usage.log_lines {
             self.count(table::MODULE_LOG_LINES, &[name, level], *count);
         }

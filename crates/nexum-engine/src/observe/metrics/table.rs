@@ -127,6 +127,8 @@ families! {
         "Bodies that it got, decoded";
     MODULE_LOG_LINES = Counter "nexum_module_log_lines_total" ["module", "level"]
         "Lines that the module logged, its standard output and error included";
+    MODULE_SIGNATURES = Counter "nexum_module_signatures_total" ["module", "method"]
+        "Signatures that the module was given, by the function of identity that made them";
     MODULE_LOG_DROPPED = Counter "nexum_module_log_dropped_total" ["module"]
         "Lines that were dropped, since they were over the module's rate";
 

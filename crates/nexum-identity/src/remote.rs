@@ -1,0 +1,137 @@
+//! Accounts whose keys stay elsewhere: the JSON-RPC of web3signer (`eth_accounts`, `eth_sign`,
+//! `eth_signTypedData`).
+//!
+//! Nothing of what the signer says in words is repeated, and its URL is not shown: either could
+//! hold a secret.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use alloy_primitives::Signature;
+use nexum_types::{Address, BoxFuture};
+use reqwest::{Client, header};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::{SignError, Signer, ToSign};
+
+/// How long one request may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest answer: a list of some thousand accounts.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// A remote signer.
+#[derive(Clone)]
+pub struct RemoteSigner {
+    client: Client,
+    url: Url,
+}
+
+/// Why a remote signer cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client cannot be set up")]
+pub struct RemoteError(#[source] reqwest::Error);
+
+#[derive(Deserialize)]
+struct Answer<T> {
+    result: Option<T>,
+    error: Option<AnsweredError>,
+}
+
+#[derive(Deserialize)]
+struct AnsweredError {
+    code: i64,
+}
+
+impl RemoteSigner {
+    /// The signer at that URL, `http` or `https`. Connects to nothing.
+    pub fn new(url: Url) -> Result<Self, RemoteError> {
+        // An error means that another part of the program has installed one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            // A redirect could carry what is to be signed to another host, and so could a proxy.
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .timeout(TIMEOUT)
+            .build()
+            .map_err(RemoteError)?;
+        Ok(Self { client, url })
+    }
+
+    /// The accounts that it has.
+    pub async fn accounts(&self) -> Result<BTreeSet<Address>, SignError> {
+        self.ask("eth_accounts", &json!([])).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, method: &str, params: &Value) -> Result<T, SignError> {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let request = self.client.post(self.url.clone());
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        let mut response = request
+            .body(body.to_string())
+            .send()
+            .await
+            .map_err(|error| lost(&error))?;
+        let is_success = response.status().is_success();
+        let mut text = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| lost(&error))? {
+            if text.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(SignError::Unreachable("its answer is too long"));
+            }
+            text.extend_from_slice(&chunk);
+        }
+        match serde_json::from_slice(&text) {
+            Ok(Answer {
+                error: Some(AnsweredError { code }),
+                ..
+            }) => Err(SignError::Refused(code)),
+            Ok(Answer {
+                result: Some(result),
+                ..
+            }) if is_success => Ok(result),
+            _ => Err(SignError::Unreachable(
+                "it answers something else than JSON-RPC",
+            )),
+        }
+    }
+}
+
+fn lost(error: &reqwest::Error) -> SignError {
+    SignError::Unreachable(if error.is_timeout() {
+        "it took too long"
+    } else if error.is_connect() {
+        "there is no connection to it"
+    } else {
+        "the connection to it was lost"
+    })
+}
+
+impl Signer for RemoteSigner {
+    fn sign<'a>(
+        &'a self,
+        account: Address,
+        what: ToSign<'a>,
+    ) -> BoxFuture<'a, Result<Signature, SignError>> {
+        let (method, payload) = match what {
+            // Which puts the prefix of EIP-191 before it.
+            ToSign::Message(message) => ("eth_sign", format!("0x{}", hex::encode(message))),
+            ToSign::TypedData(data) => ("eth_signTypedData", data.json().to_owned()),
+        };
+        let account_text = format!("0x{}", hex::encode(account));
+        Box::pin(async move {
+            let params = json!([account_text, payload]);
+            let text: String = self.ask(method, &params).await?;
+            let digits = text.strip_prefix("0x").unwrap_or(&text);
+            let signature = hex::decode(digits).ok();
+            // v is 27 or 28, or 0 or 1.
+            let signature = signature.and_then(|bytes| Signature::from_raw(&bytes).ok());
+            signature.ok_or(SignError::NotItsSignature(account))
+        })
+    }
+}
+
+impl std::fmt::Debug for RemoteSigner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RemoteSigner")
+    }
+}

@@ -1,0 +1,11 @@
+//! Keystores as others write them, signatures as others make them.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod cast;
+mod folder;
+mod formats;
+mod keystores;
+mod modules;
+mod remote;
+mod typed_data;

@@ -1,0 +1,127 @@
+//! A remote signer: a small server that speaks web3signer's JSON-RPC, well and badly.
+
+use std::sync::{Arc, Mutex};
+
+use alloy_primitives::Signature;
+use axum::{Router, extract::State, routing::post};
+use nexum_identity::{Key, RemoteSigner, SignError, Signer as _, ToSign, TypedData};
+use serde_json::{Value, json};
+
+/// What a server answers to a request.
+type Script = Box<dyn Fn(&Value) -> String + Send + Sync>;
+
+struct Server {
+    script: Script,
+    asked: Mutex<Vec<Value>>,
+}
+
+/// A signer at a server that answers by a script, and what the server was asked.
+pub(crate) async fn signer(
+    script: impl Fn(&Value) -> String + Send + Sync + 'static,
+) -> (RemoteSigner, impl Fn() -> Vec<Value>) {
+    let server = Arc::new(Server {
+        script: Box::new(script),
+        asked: Mutex::default(),
+    });
+    let answer = |State(server): State<Arc<Server>>, body: String| async move {
+        let request: Value = serde_json::from_str(&body).unwrap();
+        let answer = (server.script)(&request);
+        server.asked.lock().unwrap().push(request);
+        answer
+    };
+    let app = Router::new()
+        .fallback(post(answer))
+        .with_state(Arc::clone(&server));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://user:t0ken@{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let asked = move || server.asked.lock().unwrap().clone();
+    (RemoteSigner::new(url.parse().unwrap()).unwrap(), asked)
+}
+
+fn result(value: &Value) -> String {
+    json!({ "jsonrpc": "2.0", "id": 1, "result": value }).to_string()
+}
+
+/// The key of the vector of web3.js, and its signature of "Some data".
+const KEY: &str = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318";
+const SIGNED: &str = "0xb91467e570a6466aa9e9876cbcd013baba02900b8979d43fe208a4a4f339f5fd6007e74cd82e037b800186422fc2da167c747ef045e5d18a5f5d4300f8e1a0291c";
+
+#[tokio::test]
+async fn it_is_asked_as_web3signer_takes_it() {
+    let account = Key::from_hex(KEY).unwrap().address();
+    let told = account.to_string();
+    let (signer, asked) = signer(move |request| match request["method"].as_str() {
+        Some("eth_accounts") => result(&json!([told])),
+        _ => result(&json!(SIGNED)),
+    })
+    .await;
+    assert!(signer.accounts().await.unwrap().contains(&account));
+    let expected: Signature = SIGNED.parse().unwrap();
+    let signed = signer.sign(account, ToSign::Message(b"Some data")).await;
+    assert_eq!(signed, Ok(expected));
+    let data = TypedData::parse(crate::typed_data::MAIL).unwrap();
+    signer
+        .sign(account, ToSign::TypedData(&data))
+        .await
+        .unwrap();
+
+    let asked = asked();
+    let lower = account.to_string().to_lowercase();
+    assert_eq!(asked[1]["method"], "eth_sign");
+    assert_eq!(asked[1]["params"], json!([lower, "0x536f6d652064617461"]));
+    assert_eq!(asked[2]["method"], "eth_signTypedData");
+    let sent: Value = serde_json::from_str(asked[2]["params"][1].as_str().unwrap()).unwrap();
+    assert_eq!(
+        sent,
+        serde_json::from_str::<Value>(crate::typed_data::MAIL).unwrap()
+    );
+}
+
+#[tokio::test]
+async fn what_goes_wrong_with_it_is_told_without_a_word_of_its_own() {
+    let account = Key::from_hex(KEY).unwrap().address();
+    let refusal = json!({ "error": { "code": -32000, "message": "s3cret" } }).to_string();
+    for (answer, error) in [
+        (refusal, SignError::Refused(-32000)),
+        (
+            "s3cret".into(),
+            SignError::Unreachable("it answers something else than JSON-RPC"),
+        ),
+        (
+            result(&Value::Null),
+            SignError::Unreachable("it answers something else than JSON-RPC"),
+        ),
+        (result(&json!("0x00")), SignError::NotItsSignature(account)),
+        (
+            " ".repeat(2 << 20),
+            SignError::Unreachable("its answer is too long"),
+        ),
+    ] {
+        let (signer, _) = signer(move |_| answer.clone()).await;
+        let found = signer
+            .sign(account, ToSign::Message(b"x"))
+            .await
+            .unwrap_err();
+        assert_eq!(found, error);
+        let told = format!("{found} {found:?} {signer:?}");
+        assert!(
+            !told.contains("s3cret") && !told.contains("t0ken"),
+            "{told}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_not_there_is_out_of_reach() {
+    let gone = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap()
+    };
+    let signer = RemoteSigner::new(format!("http://{gone}/").parse().unwrap()).unwrap();
+    let error = signer.accounts().await.unwrap_err();
+    assert_eq!(
+        error,
+        SignError::Unreachable("there is no connection to it")
+    );
+}
