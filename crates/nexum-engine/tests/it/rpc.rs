@@ -1,6 +1,9 @@
 //! What guests ask of the chain, and what else they are given: clocks, randomness, limits.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeSet,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use nexum_testkit::{Address, U256};
 use serde_json::json;
@@ -140,6 +143,28 @@ async fn clocks_and_randomness_are_there_and_nothing_else_of_the_machine() {
     assert_eq!(state.number("count"), Some(3));
     let told = state.number("now_ms").unwrap();
     assert!((before..=now_ms()).contains(&told), "{told} after {before}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crates_that_take_randomness_as_usual_get_it() {
+    let server = server(2).await;
+    let world = World::over(&server, Via::Ws).module(Module::fixture("entropy"));
+    let engine = world.start().await;
+    engine.delivered("entropy", 2).await;
+    engine.stop().await;
+
+    let state = world.state("entropy");
+    let keys = state.keys("");
+    assert_eq!(
+        keys,
+        [
+            "0.2/1", "0.2/2", "0.3/1", "0.3/2", "0.4/1", "0.4/2", "std/1", "std/2"
+        ]
+    );
+    // Of so many bytes no two are the same, and none is nothing.
+    let got: BTreeSet<_> = keys.iter().map(|key| state.get(key).unwrap()).collect();
+    assert_eq!(got.len(), keys.len());
+    assert!(got.iter().all(|bytes| bytes.iter().any(|byte| *byte != 0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
