@@ -13,7 +13,8 @@ use crate::{Event, HostError, Log, Result};
     message = "a handler cannot return `{Self}`",
     label = "neither nothing nor a `Result<()>`",
     note = "a handler returns nothing, or `Result<(), E>` where `HostError: From<E>`",
-    note = "for another error, write `impl From<…> for HostError`, or `.context(\"what was being done\")?`"
+    note = "for an error of a library, write `.or_invalid(\"what was being read\")?` or `.or_internal(\"what was being done\")?` where it arises",
+    note = "for an error of the module's own, write `impl From<…> for HostError`"
 )]
 pub trait Outcome {
     /// What the handler came to.
@@ -39,7 +40,8 @@ impl<E: Into<HostError>> Outcome for Result<(), E> {
     message = "`#[init]` cannot return `{Self}`",
     label = "neither `Self` nor a `Result<Self>`",
     note = "`#[init]` returns `Self`, or `Result<Self, E>` where `HostError: From<E>`",
-    note = "for another error, write `impl From<…> for HostError`, or `.context(\"what was being done\")?`"
+    note = "for an error of a library, write `.or_invalid(\"what was being read\")?` or `.or_internal(\"what was being done\")?` where it arises",
+    note = "for an error of the module's own, write `impl From<…> for HostError`"
 )]
 pub trait Begun<M> {
     /// What `#[init]` came to.

@@ -44,6 +44,21 @@ fn a_balance_is_read_at_a_block() {
 }
 
 #[test]
+fn what_can_be_awaited_can_be_blocked_on() {
+    let host = bare();
+    host.chain(1).set_balance(FEED, U256::from(5));
+    host.chain(1).mine(1);
+    host.enter(|| {
+        let at = BlockId::number(1);
+        let balance = block_on(provider(1).get_balance(FEED).block_id(at));
+        assert_eq!(balance.unwrap(), U256::from(5));
+        let feed = Feed::new(FEED, provider(1));
+        let absent = block_on(feed.latestAnswer().call());
+        assert!(absent.is_err(), "there is no such contract");
+    });
+}
+
+#[test]
 fn what_is_joined_goes_out_as_one_batch_for_each_chain() {
     let host = bare();
     host.enter(|| {
