@@ -4,7 +4,7 @@
 //! little more than the calls of the handlers.
 
 use alloy_primitives::B256;
-use alloy_sol_types::SolEvent;
+use alloy_sol_types::{SolEvent, TopicList};
 
 use crate::{Event, HostError, Log, Result};
 
@@ -91,6 +91,8 @@ pub trait LogEvent: Sized {
     const SIGNATURE: &'static str;
     /// The hash of the signature.
     const TOPIC: B256;
+    /// How many topics its logs have.
+    const TOPICS: usize;
     /// Whether its logs do not have that topic.
     const ANONYMOUS: bool;
 
@@ -103,6 +105,7 @@ pub trait LogEvent: Sized {
 impl<E: SolEvent> LogEvent for E {
     const SIGNATURE: &'static str = E::SIGNATURE;
     const TOPIC: B256 = E::SIGNATURE_HASH;
+    const TOPICS: usize = <E::TopicList as TopicList>::COUNT;
     const ANONYMOUS: bool = E::ANONYMOUS;
 
     fn decoded(log: &Log) -> Option<Self> {
