@@ -45,7 +45,7 @@ pub use error::{Context, Foreign, HostError, HostErrorKind, IntoHostError, Resul
 pub use event::{Block, Event, Log, Message, Tick};
 pub use executor::block_on;
 pub use identity::Signer;
-pub use journal::{Attempt, Intent, Journal};
+pub use journal::{Attempt, Intent, Journal, JournalEntry};
 pub use messaging::Messaging;
 pub use module::Module;
 pub use nexum_macros::{NexumConfig, module};
