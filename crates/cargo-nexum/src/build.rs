@@ -12,7 +12,8 @@ use std::{
 };
 
 use cargo_metadata::Message;
-use nexum_manifest::{ModuleManifest, Sha256};
+use nexum_host::LoadError;
+use nexum_manifest::{ModuleFile, ModuleManifest, Problem, Sha256};
 use nexum_types::ChainId;
 use serde::Serialize;
 use sha2::Digest as _;
@@ -20,13 +21,10 @@ use sha2::Digest as _;
 use crate::{
     cargo,
     cli::BuildArgs,
-    exit::{Code, Failure},
+    exit::Failure,
     output,
     project::{MANIFEST, Project},
 };
-
-/// What a component begins with: the magic number, and the version and layer of components.
-const COMPONENT_HEADER: [u8; 8] = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
 
 /// A bundle that was put together.
 #[derive(Debug)]
@@ -84,17 +82,13 @@ pub(crate) fn bundle(project: &Project) -> Result<Built, Failure> {
         .difference(optional)
         .copied()
         .collect();
-    let manifest = file.into_manifest();
     let component = component(project)?;
     let bytes = fs::read(&component)
         .map_err(|error| Failure::other(&format!("reading {}", component.display()), error))?;
-    if !bytes.starts_with(&COMPONENT_HEADER) {
-        return Err(Failure::told(
-            Code::Refused,
-            format!("{} is no WebAssembly component", component.display()),
-            format!("build for {}, with Rust 1.95 or later", cargo::TARGET),
-        ));
-    }
+    // An engine would refuse it as well, at its start.
+    nexum_host::check_imports(&bytes, &file.manifest().capabilities)
+        .map_err(|error| refused(&file, &error))?;
+    let manifest = file.into_manifest();
     let digest = Sha256(sha2::Sha256::digest(&bytes).into());
     let folder = project.bundle(manifest.name.as_str());
     let text = fs::read_to_string(project.manifest())
@@ -108,6 +102,17 @@ pub(crate) fn bundle(project: &Project) -> Result<Built, Failure> {
         digest,
         bytes: bytes.len(),
     })
+}
+
+/// Why an engine would refuse the component, at the line of the manifest that it is held against.
+pub(crate) fn refused(file: &ModuleFile, error: &LoadError) -> Failure {
+    let places = file.places();
+    let place = match error {
+        LoadError::Undeclared { .. } => places.capabilities.clone(),
+        _ => places.file.clone(),
+    };
+    let problem = Problem::new(place, format!("the component is refused: {error}"));
+    Failure::Refused(problem.with_help(error.remedy(false)).into())
 }
 
 /// Each file is there as a whole or not: whoever reads the bundle meanwhile finds the old one.
@@ -169,7 +174,7 @@ fn component(project: &Project) -> Result<PathBuf, Failure> {
         .wait()
         .map_err(|error| Failure::other("waiting for cargo", error))?;
     if !status.success() {
-        return Err(Failure::AlreadyTold(Code::Build));
+        return Err(Failure::OfCargo);
     }
     found.ok_or_else(|| Failure::other("cargo build", "it made no component"))
 }

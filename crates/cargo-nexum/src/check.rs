@@ -1,18 +1,23 @@
 //! `cargo nexum check`: the manifest, then the code, then the component if there is one.
 
-use std::{fs, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use nexum_engine::{Accounts, NoChains, NoServers};
 use nexum_host::{Host, LoadError, LogRate, ModuleSpec, NothingKept, SystemClock};
-use nexum_manifest::{ModuleFile, Problem};
+use nexum_manifest::ModuleFile;
 use serde::Serialize;
 
 use crate::{
-    cargo,
+    build, cargo,
     cli::CheckArgs,
-    exit::{Code, Failure},
+    exit::{Failure, FailureReport},
     output,
-    project::Project,
+    project::{self, MANIFEST, Project},
+    sources,
 };
 
 /// What `--json` prints.
@@ -29,6 +34,8 @@ struct Report {
     problems: Vec<serde_json::Value>,
     /// What else is wrong.
     error: Option<String>,
+    /// What to do about it.
+    help: Option<String>,
 }
 
 pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
@@ -42,13 +49,13 @@ pub(crate) fn check(args: &CheckArgs) -> Result<(), Failure> {
     let Err(failure) = done else {
         return output::print_json(&report);
     };
-    let problems = failure.problems().into_iter().map(serde_json::to_value);
-    report.problems = problems
-        .collect::<Result<_, _>>()
-        .map_err(|error| Failure::other("the output could not be made", error))?;
-    if report.problems.is_empty() {
-        report.error = failure.summary();
-    }
+    let FailureReport {
+        problems,
+        error,
+        help,
+        ..
+    } = FailureReport::of(&failure)?;
+    (report.problems, report.error, report.help) = (problems, error, help);
     output::print_json(&report)?;
     Err(Failure::AlreadyTold(failure.code()))
 }
@@ -66,7 +73,7 @@ fn examine(project: &Project, report: &mut Report, json: bool) -> Result<(), Fai
         .map_err(|error| cargo::not_started(&error))?;
     report.code = Some(status.success());
     if !status.success() {
-        return Err(Failure::AlreadyTold(Code::Build));
+        return Err(Failure::OfCargo);
     }
     say(&format!("code for {}: ok\n", cargo::TARGET))?;
 
@@ -74,16 +81,36 @@ fn examine(project: &Project, report: &mut Report, json: bool) -> Result<(), Fai
     let Ok(bytes) = fs::read(&component) else {
         return say("component: not built yet (`cargo nexum build`)\n");
     };
-    let problem = refusal(&file, &bytes)?;
-    report.component = Some(problem.is_none());
-    match problem {
-        Some(problem) => Err(Failure::Refused(problem.into())),
+    if let Some(newer) = newer(project, &component) {
+        return say(&format!(
+            "component: older than {}, rebuild it first (`cargo nexum build`)\n",
+            project::shown(newer).display()
+        ));
+    }
+    let refusal = refusal(&file, &bytes)?;
+    report.component = Some(refusal.is_none());
+    match refusal {
+        Some(error) => Err(build::refused(&file, &error)),
         None => say(&format!("{}: ok\n", component.display())),
     }
 }
 
+/// A file that the component is made of and that was saved after it was built: what an old
+/// component imports says nothing of the code as it is. The manifest is none, since what it declares
+/// changes nothing in the component.
+fn newer(project: &Project, component: &Path) -> Option<PathBuf> {
+    let time = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
+    let built = time(component)?;
+    let mut sources = sources::of(project);
+    sources.retain(|path| path.file_name().is_none_or(|name| name != MANIFEST));
+    // A file system's clock is coarse, and no build is as short as its tick.
+    sources
+        .into_iter()
+        .find(|source| time(source).is_some_and(|saved| saved >= built))
+}
+
 /// Why an engine would refuse the component under this manifest.
-fn refusal(file: &ModuleFile, bytes: &[u8]) -> Result<Option<Problem>, Failure> {
+fn refusal(file: &ModuleFile, bytes: &[u8]) -> Result<Option<LoadError>, Failure> {
     let manifest = file.manifest();
     let host = Host::new(Arc::new(SystemClock::new()))
         .map_err(|error| Failure::other("the wasm engine", error))?;
@@ -103,14 +130,5 @@ fn refusal(file: &ModuleFile, bytes: &[u8]) -> Result<Option<Problem>, Failure> 
             Accounts::default().of_module(manifest.name.clone(), Default::default()),
         ),
     };
-    let Err(error) = host.load(bytes, spec, &NothingKept) else {
-        return Ok(None);
-    };
-    let places = file.places();
-    let place = match error {
-        LoadError::Undeclared { .. } => places.capabilities.clone(),
-        _ => places.file.clone(),
-    };
-    let problem = Problem::new(place, format!("the component is refused: {error}"));
-    Ok(Some(problem.with_help(error.remedy(false))))
+    Ok(host.load(bytes, spec, &NothingKept).err())
 }

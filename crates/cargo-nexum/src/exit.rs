@@ -10,6 +10,7 @@ use std::{
 use miette::MietteHandlerOpts;
 use nexum_engine::StartError;
 use nexum_manifest::{ManifestErrors, Problem};
+use serde::Serialize;
 
 use crate::output;
 
@@ -87,8 +88,12 @@ pub(crate) fn table() -> String {
 pub(crate) enum Failure {
     /// Files or the component are refused, each at its place.
     Refused(ManifestErrors),
-    /// Said already, in the form that was asked for, or by cargo.
+    /// Said already, in the form that was asked for.
     AlreadyTold(Code),
+    /// Said by cargo, on standard error.
+    OfCargo,
+    /// Ended by Ctrl-C: whoever did it knows.
+    Interrupted,
     /// Anything else.
     Plain(Code, Plain),
 }
@@ -129,16 +134,20 @@ impl Failure {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Refused(_) => Code::Refused,
+            Self::OfCargo => Code::Build,
+            Self::Interrupted => Code::Interrupted,
             Self::AlreadyTold(code) | Self::Plain(code, _) => *code,
         }
     }
 
-    /// What is wrong, in one line; nothing where it was said already.
-    pub(crate) fn summary(&self) -> Option<String> {
+    /// What is wrong, in one line.
+    pub(crate) fn summary(&self) -> String {
         match self {
-            Self::Refused(errors) => Some(errors.to_string()),
-            Self::AlreadyTold(_) => None,
-            Self::Plain(_, plain) => Some(plain.line()),
+            Self::Refused(errors) => errors.to_string(),
+            Self::AlreadyTold(_) | Self::OfCargo | Self::Interrupted => {
+                self.code().meaning().to_owned()
+            }
+            Self::Plain(_, plain) => plain.line(),
         }
     }
 
@@ -146,19 +155,63 @@ impl Failure {
     pub(crate) fn problems(&self) -> Vec<&Problem> {
         match self {
             Self::Refused(errors) => errors.problems().collect(),
-            Self::AlreadyTold(_) | Self::Plain(..) => Vec::new(),
+            Self::AlreadyTold(_) | Self::OfCargo | Self::Interrupted | Self::Plain(..) => {
+                Vec::new()
+            }
         }
     }
 
-    /// Prints it on standard error.
-    pub(crate) fn report(self) {
+    /// What to do about it, where no problem with a place says so.
+    fn help(&self) -> Option<&str> {
         match self {
+            Self::Plain(_, plain) => plain.help.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Tells it, unless that was done: people on standard error, and with `json` a program on
+    /// standard output.
+    pub(crate) fn report(self, json: bool) -> Result<(), Self> {
+        match self {
+            Self::AlreadyTold(_) => Ok(()),
+            failure if json => output::print_json(&FailureReport::of(&failure)?),
             Self::Refused(errors) => {
                 output::complain(&format!("{:?}", miette::Report::new(errors.summary())));
+                Ok(())
             }
-            Self::AlreadyTold(_) => {}
-            Self::Plain(_, plain) => output::complain(&plain.to_string()),
+            Self::OfCargo | Self::Interrupted => Ok(()),
+            Self::Plain(_, plain) => {
+                output::complain(&plain.to_string());
+                Ok(())
+            }
         }
+    }
+}
+
+/// What `--json` prints where a command fails before it has a report of its own.
+#[derive(Debug, Serialize)]
+pub(crate) struct FailureReport {
+    ok: bool,
+    /// What is wrong at a place of a file.
+    pub(crate) problems: Vec<serde_json::Value>,
+    /// What else is wrong; null where there are problems.
+    pub(crate) error: Option<String>,
+    /// What to do about the error.
+    pub(crate) help: Option<String>,
+}
+
+impl FailureReport {
+    pub(crate) fn of(failure: &Failure) -> Result<Self, Failure> {
+        let problems = failure.problems().into_iter().map(serde_json::to_value);
+        let problems: Vec<_> = problems
+            .collect::<Result<_, _>>()
+            .map_err(|error| Failure::other("the output could not be made", error))?;
+        Ok(Self {
+            ok: false,
+            error: problems.is_empty().then(|| failure.summary()),
+            help: failure.help().map(str::to_owned),
+            problems,
+        })
     }
 }
 

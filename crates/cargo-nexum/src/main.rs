@@ -10,6 +10,7 @@ mod mock;
 mod new;
 mod output;
 mod project;
+mod sources;
 
 use std::{env, ffi::OsString, process::ExitCode};
 
@@ -20,19 +21,19 @@ use crate::cli::{Cli, Command};
 fn main() -> ExitCode {
     let cli = Cli::parse_from(arguments(env::args_os()));
     exit::set_up_reports();
-    let done = match &cli.command {
-        Command::New(args) => new::new(args),
-        Command::Build(args) => build::build(args),
-        Command::Check(args) => check::check(args),
-        Command::Run(args) => mock::run(args),
+    let (done, json) = match &cli.command {
+        Command::New(args) => (new::new(args), args.json),
+        Command::Build(args) => (build::build(args), args.json),
+        Command::Check(args) => (check::check(args), args.json),
+        Command::Run(args) => (mock::run(args), args.json),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            let code = failure.code();
-            failure.report();
-            code.into()
-        }
+    let Err(failure) = done else {
+        return ExitCode::SUCCESS;
+    };
+    let code = failure.code();
+    match failure.report(json) {
+        Ok(()) => code.into(),
+        Err(unprinted) => unprinted.code().into(),
     }
 }
 

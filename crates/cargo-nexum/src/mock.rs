@@ -73,7 +73,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
 /// Ctrl-C.
 async fn interrupted() -> Failure {
     match tokio::signal::ctrl_c().await {
-        Ok(()) => Failure::AlreadyTold(Code::Interrupted),
+        Ok(()) => Failure::Interrupted,
         Err(error) => Failure::other("Ctrl-C cannot be received", error),
     }
 }

@@ -18,12 +18,65 @@ use crate::{
 /// Where the SDK is in the checkout that this was built from.
 const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../nexum-sdk");
 
-/// Names that a package cannot have, since its library would: Rust's own words and crates.
-const TAKEN: [&str; 42] = [
-    "abstract", "alloc", "as", "async", "await", "break", "const", "continue", "core", "crate",
-    "do", "dyn", "else", "enum", "extern", "false", "fn", "for", "if", "impl", "in", "let", "loop",
-    "match", "mod", "move", "mut", "pub", "ref", "return", "self", "static", "std", "struct",
-    "super", "test", "trait", "true", "type", "unsafe", "use", "while",
+/// Names that a package cannot have, since its library would: Rust's words, those that are kept for
+/// later included (the Rust reference, "Keywords"), and its crates.
+const TAKEN: [&str; 56] = [
+    "abstract",
+    "alloc",
+    "as",
+    "async",
+    "await",
+    "become",
+    "box",
+    "break",
+    "const",
+    "continue",
+    "core",
+    "crate",
+    "do",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "final",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "macro",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "override",
+    "priv",
+    "proc-macro",
+    "pub",
+    "ref",
+    "return",
+    "self",
+    "static",
+    "std",
+    "struct",
+    "super",
+    "test",
+    "trait",
+    "true",
+    "try",
+    "type",
+    "typeof",
+    "unsafe",
+    "unsized",
+    "use",
+    "virtual",
+    "where",
+    "while",
+    "yield",
 ];
 
 /// A template's files: where they go, and what stands in them.
@@ -203,16 +256,67 @@ fn type_name(name: &str) -> String {
         first.into_iter().chain(characters).collect::<String>()
     };
     let camel: String = name.split('-').map(capital).collect();
-    // The prelude has types of these names.
-    match camel.as_str() {
-        "Address" | "Attempt" | "Block" | "Bytes" | "Event" | "Intent" | "Journal" | "Log"
-        | "Message" | "Messaging" | "Ok" | "Err" | "None" | "Some" | "Provider" | "Result"
-        | "RemoteStore" | "Settings" | "Signer" | "Self" | "Tick" | "Transfer" | "TypedMap"
-        | "TypedState" | "HostError" | "HostErrorKind" | "NexumConfig" | "Context" | "Box"
-        | "Option" | "String" | "Vec" => format!("{camel}Module"),
-        _ => camel,
+    if OTHERS.contains(&camel.as_str()) {
+        return format!("{camel}Module");
     }
+    camel
 }
+
+/// Types that a template's module has in scope: those of the SDK's prelude and of Rust's, and the
+/// template's own.
+const OTHERS: [&str; 51] = [
+    "Address",
+    "AsMut",
+    "AsRef",
+    "Attempt",
+    "B256",
+    "Block",
+    "Box",
+    "Bytes",
+    "Clone",
+    "Copy",
+    "Default",
+    "Drop",
+    "Eq",
+    "Err",
+    "Event",
+    "Extend",
+    "Fn",
+    "FnMut",
+    "FnOnce",
+    "From",
+    "HostError",
+    "HostErrorKind",
+    "Into",
+    "IntoIterator",
+    "Iterator",
+    "Journal",
+    "Log",
+    "Message",
+    "Messaging",
+    "MockHost",
+    "NexumConfig",
+    "None",
+    "Ok",
+    "Option",
+    "Ord",
+    "Provider",
+    "RemoteStore",
+    "Result",
+    "Self",
+    "Send",
+    "Settings",
+    "Signer",
+    "Some",
+    "String",
+    "Sync",
+    "Tick",
+    "Transfer",
+    "TypedMap",
+    "TypedState",
+    "U256",
+    "Vec",
+];
 
 #[cfg(test)]
 mod tests {
@@ -223,6 +327,35 @@ mod tests {
         assert_eq!(type_name("price-alert"), "PriceAlert");
         assert_eq!(type_name("a1-2b"), "A12b");
         assert_eq!(type_name("block"), "BlockModule");
+        assert_eq!(type_name("mock-host"), "MockHostModule");
+    }
+
+    /// A module whose type had a name of the prelude would hide it from its own code.
+    #[test]
+    fn no_module_is_called_as_the_preludes_types_are() {
+        let source = include_str!("../../nexum-sdk/src/lib.rs");
+        let (_, prelude) = source.split_once("pub mod prelude {").unwrap();
+        let (prelude, _) = prelude.split_once("\n}").unwrap();
+        let words = prelude.split(|c: char| !c.is_ascii_alphanumeric() && c != ' ');
+        // What is brought in without a name takes none.
+        let names = words.map(str::trim).filter(|word| {
+            word.starts_with(|c: char| c.is_ascii_uppercase()) && !word.contains(' ')
+        });
+        let names: Vec<_> = names.collect();
+        assert!(
+            names.contains(&"U256") && names.contains(&"TypedState"),
+            "{names:?}"
+        );
+        for name in names {
+            let mut module = String::new();
+            for letter in name.chars() {
+                if letter.is_ascii_uppercase() && !module.is_empty() {
+                    module.push('-');
+                }
+                module.push(letter.to_ascii_lowercase());
+            }
+            assert_eq!(type_name(&module), format!("{name}Module"));
+        }
     }
 
     #[test]
@@ -239,6 +372,11 @@ mod tests {
             "a-",
             "a--b",
             "fn",
+            "gen",
+            "try",
+            "override",
+            "yield",
+            "proc-macro",
             "std",
             "a/b",
             "..",

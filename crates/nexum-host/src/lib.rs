@@ -14,6 +14,7 @@ mod denials;
 mod guest;
 mod http;
 mod identity;
+mod imports;
 mod kept_code;
 mod limits;
 mod load;
@@ -32,6 +33,7 @@ mod work;
 
 pub use call::{CallReport, Instance, Outcome};
 pub use clock::{Clock, SystemClock};
+pub use imports::check_imports;
 pub use kept_code::{CodeKey, CodeOrigin, CompiledCode, KeptCode, NothingKept, SerializeError};
 pub use limits::{MAX_ARGUMENT_BYTES, MAX_LOG_LINE_BYTES, MAX_RANDOM_BYTES};
 pub use load::{Host, HostSetupError, LoadError, Loaded, ModuleSpec};

@@ -11,7 +11,7 @@ use nexum_types::{ChainId, ChainRpc, HttpFetch, IdentityAccess, ModuleName};
 use sha2::Digest as _;
 use wasmtime::{
     Config, Engine,
-    component::{Component, HasSelf, Linker},
+    component::{HasSelf, Linker},
 };
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     code::{Code, CodeCache},
     denials::Denials,
     guest::Guest,
+    imports,
     kept_code::{self, CodeKey, CompiledCode, KeptCode},
     limits::{FIBER_STACK_BYTES, WASM_STACK_BYTES},
     logging::{LogRate, ModuleLog},
@@ -28,9 +29,7 @@ use crate::{
     wasi, withheld,
 };
 
-const CONTRACT: &str = "nexum:host";
-/// The interface that has types only; it grants nothing.
-const TYPES: &str = "types";
+pub(crate) const CONTRACT: &str = "nexum:host";
 
 /// The wasm engine, shared by all modules.
 pub struct Host {
@@ -235,7 +234,7 @@ fn listed(capabilities: &BTreeSet<Capability>) -> String {
     quoted.join(", ")
 }
 
-const CONTRACT_VERSION: &str = "0.3.0";
+pub(crate) const CONTRACT_VERSION: &str = "0.3.0";
 
 impl Host {
     /// Sets up the wasm engine. Modules get their time from `clock`.
@@ -274,14 +273,16 @@ impl Host {
             None if spec.pin_required => return Err(LoadError::Unpinned { found }),
             _ => {}
         }
-        check_kind(bytes)?;
+        imports::check_kind(bytes)?;
         let key = CodeKey {
             component: found,
             build: self.build,
         };
         let slot = self.code.code_of(found);
         let code = slot.get(&self.engine, key, bytes, kept)?;
-        check_imports(&self.engine, &code.component, &spec.capabilities)?;
+        let ty = code.component.component_type();
+        let names: BTreeSet<_> = ty.imports(&self.engine).map(|(name, _)| name).collect();
+        imports::check(names.into_iter(), &spec.capabilities)?;
         let withheld = spec.capabilities.withheld();
         let linker = self
             .linker(&spec.capabilities.granted(), &withheld)
@@ -367,60 +368,6 @@ impl std::fmt::Debug for Host {
 /// interface it names does not have.
 fn unlinkable(error: &wasmtime::Error) -> LoadError {
     LoadError::OtherWorld(format!("{error:#}"))
-}
-
-/// Tells components from what is often given in their place, by the preamble (the component
-/// binary format: magic, version, layer).
-fn check_kind(bytes: &[u8]) -> Result<(), LoadError> {
-    let found = match bytes {
-        [] => "an empty file",
-        [0, b'a', b's', b'm', _, _, 1, 0, ..] => return Ok(()),
-        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => "a core WebAssembly module",
-        [0, b'a', b's', b'm', ..] => "WebAssembly of an unknown layer",
-        _ => "no WebAssembly at all",
-    };
-    Err(LoadError::NotAComponent { found })
-}
-
-fn check_imports(
-    engine: &Engine,
-    component: &Component,
-    declared: &Capabilities,
-) -> Result<(), LoadError> {
-    let all = declared.declared();
-    let mut undeclared = BTreeSet::new();
-    let mut unknown = Vec::new();
-    let ty = component.component_type();
-    let imports: BTreeMap<_, _> = ty.imports(engine).collect();
-    for import in imports.keys() {
-        let (path, version) = import.split_once('@').unwrap_or((import, ""));
-        let (package, interface) = path.split_once('/').unwrap_or((path, ""));
-        if wasi::PACKAGES.contains(&package) {
-            continue;
-        }
-        if package != CONTRACT {
-            unknown.push((*import).to_owned());
-        } else if version != CONTRACT_VERSION {
-            let import = (*import).to_owned();
-            return Err(LoadError::OtherVersion { import });
-        } else if let Some(capability) = Capability::from_name(interface) {
-            if !all.contains(&capability) {
-                undeclared.insert(capability);
-            }
-        } else if interface != TYPES {
-            unknown.push((*import).to_owned());
-        }
-    }
-    if !unknown.is_empty() {
-        return Err(LoadError::UnknownImports(unknown));
-    }
-    if !undeclared.is_empty() {
-        return Err(LoadError::Undeclared {
-            missing: undeclared,
-            declared: declared.clone(),
-        });
-    }
-    Ok(())
 }
 
 /// A component, compiled, checked and linked: instances are made of it.

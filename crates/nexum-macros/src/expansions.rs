@@ -125,6 +125,26 @@ fn a_module_that_takes_every_event() {
     );
 }
 
+/// It would be looked for within the crate's folder otherwise.
+#[test]
+fn a_manifest_with_a_whole_path_is_included_by_that_path() {
+    let path = Path::new(FOLDER).join("tests/it/manifests/all.toml");
+    let of = module::Crate {
+        folder: FOLDER.into(),
+        shown_from: FOLDER.into(),
+    };
+    let options = format!("manifest = {path:?}").parse();
+    let block: TokenStream = "impl Watch { #[on_event] fn on_event() {} }"
+        .parse()
+        .expect("the block is tokens");
+    let expansion = module::expand(options.expect("the options are tokens"), &block, &of);
+    let file = prettyplease::unparse(&syn::parse2(expansion).expect("an expansion is items"));
+    let line = format!("::core::include_bytes!({path:?}");
+    let without_spaces = |text: &str| text.split_whitespace().collect::<String>();
+    let is_there = without_spaces(&file).contains(&without_spaces(&line));
+    assert!(is_there, "{line}\n{file}");
+}
+
 #[test]
 fn a_configuration() {
     let item = r#"

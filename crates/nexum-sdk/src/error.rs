@@ -1,6 +1,11 @@
 //! The one error of a module, and how the errors of the libraries beneath become it.
 
+mod context;
+mod libraries;
+
 use std::{error::Error, fmt};
+
+pub use context::{Context, Foreign, IntoHostError};
 
 /// What kind of failure it is. A module decides on this, never on the text of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -57,8 +62,9 @@ impl fmt::Display for HostErrorKind {
 
 /// `host-error` of the contract: what a host function answers, and what a handler returns.
 ///
-/// A handler returns it with `?` from host calls and from the errors of alloy, `serde_json` and
-/// this crate. The engine then delivers the event again, after a pause. An event that can never
+/// A handler returns it with `?` from host calls and from the errors of alloy, `serde_json`, the
+/// standard library's parsers and this crate; any other error becomes one with
+/// [`or_invalid`](Foreign::or_invalid) or [`or_internal`](Foreign::or_internal). The engine then delivers the event again, after a pause. An event that can never
 /// be dealt with is to be logged and answered with `Ok`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostError {
@@ -141,58 +147,6 @@ impl fmt::Display for HostError {
 }
 
 impl Error for HostError {}
-
-/// Says what was being done when something failed, before the failure's own message.
-pub trait Context<T> {
-    /// Puts `doing` and a colon before the message.
-    fn context(self, doing: impl fmt::Display) -> Result<T>;
-
-    /// As [`Context::context`], made only where something failed.
-    fn with_context<D: fmt::Display>(self, doing: impl FnOnce() -> D) -> Result<T>;
-}
-
-impl<T, E: Into<HostError>> Context<T> for Result<T, E> {
-    fn context(self, doing: impl fmt::Display) -> Result<T> {
-        self.with_context(|| doing)
-    }
-
-    fn with_context<D: fmt::Display>(self, doing: impl FnOnce() -> D) -> Result<T> {
-        self.map_err(|error| {
-            let mut error = error.into();
-            error.message = format!("{}: {}", doing(), error.message);
-            error
-        })
-    }
-}
-
-impl<T> Context<T> for Option<T> {
-    fn context(self, missing: impl fmt::Display) -> Result<T> {
-        self.with_context(|| missing)
-    }
-
-    /// Nothing where there must be something is an internal error with `missing` as its message.
-    fn with_context<D: fmt::Display>(self, missing: impl FnOnce() -> D) -> Result<T> {
-        self.ok_or_else(|| HostError::internal(missing().to_string()))
-    }
-}
-
-impl From<serde_json::Error> for HostError {
-    fn from(error: serde_json::Error) -> Self {
-        Self::invalid_input(format!("JSON: {error}"))
-    }
-}
-
-impl From<alloy_sol_types::Error> for HostError {
-    fn from(error: alloy_sol_types::Error) -> Self {
-        Self::invalid_input(format!("ABI: {error}"))
-    }
-}
-
-impl From<std::convert::Infallible> for HostError {
-    fn from(never: std::convert::Infallible) -> Self {
-        match never {}
-    }
-}
 
 mod contract {
     //! From and to the generated types.

@@ -106,14 +106,14 @@ impl Wake for Woken {
     }
 }
 
-/// Runs `future` to its end, from a handler that is not `async`.
+/// Runs `future` to its end, from a handler that is not `async`. It takes what `.await` takes.
 ///
 /// # Panics
 ///
 /// Where the future waits for what nobody will ever bring: a timer, a channel whose other end
 /// waits too, another runtime's socket. Within a call only answers of a chain are waited for.
-pub fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
+pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
+    let mut future = pin!(future.into_future());
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);

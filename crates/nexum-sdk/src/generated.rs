@@ -4,7 +4,7 @@
 //! little more than the calls of the handlers.
 
 use alloy_primitives::B256;
-use alloy_sol_types::SolEvent;
+use alloy_sol_types::{SolEvent, TopicList};
 
 use crate::{Event, HostError, Log, Result};
 
@@ -13,7 +13,8 @@ use crate::{Event, HostError, Log, Result};
     message = "a handler cannot return `{Self}`",
     label = "neither nothing nor a `Result<()>`",
     note = "a handler returns nothing, or `Result<(), E>` where `HostError: From<E>`",
-    note = "for another error, write `impl From<…> for HostError`, or `.context(\"what was being done\")?`"
+    note = "for an error of a library, write `.or_invalid(\"what was being read\")?` or `.or_internal(\"what was being done\")?` where it arises",
+    note = "for an error of the module's own, write `impl From<…> for HostError`"
 )]
 pub trait Outcome {
     /// What the handler came to.
@@ -39,7 +40,8 @@ impl<E: Into<HostError>> Outcome for Result<(), E> {
     message = "`#[init]` cannot return `{Self}`",
     label = "neither `Self` nor a `Result<Self>`",
     note = "`#[init]` returns `Self`, or `Result<Self, E>` where `HostError: From<E>`",
-    note = "for another error, write `impl From<…> for HostError`, or `.context(\"what was being done\")?`"
+    note = "for an error of a library, write `.or_invalid(\"what was being read\")?` or `.or_internal(\"what was being done\")?` where it arises",
+    note = "for an error of the module's own, write `impl From<…> for HostError`"
 )]
 pub trait Begun<M> {
     /// What `#[init]` came to.
@@ -89,6 +91,8 @@ pub trait LogEvent: Sized {
     const SIGNATURE: &'static str;
     /// The hash of the signature.
     const TOPIC: B256;
+    /// How many topics its logs have.
+    const TOPICS: usize;
     /// Whether its logs do not have that topic.
     const ANONYMOUS: bool;
 
@@ -101,6 +105,7 @@ pub trait LogEvent: Sized {
 impl<E: SolEvent> LogEvent for E {
     const SIGNATURE: &'static str = E::SIGNATURE;
     const TOPIC: B256 = E::SIGNATURE_HASH;
+    const TOPICS: usize = <E::TopicList as TopicList>::COUNT;
     const ANONYMOUS: bool = E::ANONYMOUS;
 
     fn decoded(log: &Log) -> Option<Self> {

@@ -6,7 +6,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Result, TypedState, local_store};
+use crate::{Result, Stored, TypedState, TypedStateError, local_store};
 
 /// Effects by an id of the module's own. `I` is what the module notes of what it is about to do,
 /// `O` of what became of it.
@@ -31,8 +31,12 @@ use crate::{Result, TypedState, local_store};
 /// ```
 pub struct Journal<I, O> {
     prefix: &'static str,
-    entry: std::marker::PhantomData<fn(I) -> O>,
+    /// The version of the types, and what reads entries of other ones.
+    version: Option<(u32, Migrate<I, O>)>,
 }
+
+/// Makes an entry of today out of one of another version.
+type Migrate<I, O> = fn(&Stored<'_>) -> Result<JournalEntry<I, O>, TypedStateError>;
 
 /// What is known of an effect when it is about to take place.
 #[derive(Debug)]
@@ -52,13 +56,30 @@ pub enum Attempt<I, O> {
 pub struct Intent<I, O> {
     key: String,
     noted: I,
-    outcome: std::marker::PhantomData<fn() -> O>,
+    version: Option<(u32, Migrate<I, O>)>,
 }
 
-#[derive(serde::Serialize, serde::Deserialize)]
-enum Entry<I, O> {
+/// What stands in the journal of one effect.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum JournalEntry<I, O> {
+    /// It was about to take place.
     Intent(I),
+    /// It took place, with this outcome.
     Done(O),
+}
+
+impl<I, O> JournalEntry<I, O> {
+    /// The same entry of other types.
+    pub fn map<J, P>(
+        self,
+        intent: impl FnOnce(I) -> J,
+        outcome: impl FnOnce(O) -> P,
+    ) -> JournalEntry<J, P> {
+        match self {
+            Self::Intent(noted) => JournalEntry::Intent(intent(noted)),
+            Self::Done(of) => JournalEntry::Done(outcome(of)),
+        }
+    }
 }
 
 impl<I, O> Journal<I, O>
@@ -71,8 +92,32 @@ where
     pub const fn new(prefix: &'static str) -> Self {
         Self {
             prefix,
-            entry: std::marker::PhantomData,
+            version: None,
         }
+    }
+
+    /// The same journal in another version of its types; without this it is of version 1. What was
+    /// noted with another version, perhaps by the module that ran before an upgrade, is given to
+    /// `migrate`, which decodes it as the types of then:
+    ///
+    /// ```
+    /// # use nexum_sdk::{Journal, JournalEntry};
+    /// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    /// # struct Order { id: u64, limit: Option<u64> }
+    /// // Version 1 was a `Journal<u64, String>`.
+    /// const ORDERS: Journal<Order, String> = Journal::new("orders/").versioned(2, |stored| {
+    ///     match stored.version() {
+    ///         1 => Ok(stored
+    ///             .decode::<JournalEntry<u64, String>>()?
+    ///             .map(|id| Order { id, limit: None }, |reference| reference)),
+    ///         _ => Err(stored.unknown()),
+    ///     }
+    /// });
+    /// ```
+    #[must_use]
+    pub const fn versioned(mut self, version: u32, migrate: Migrate<I, O>) -> Self {
+        self.version = Some((version, migrate));
+        self
     }
 
     /// Begins the effect of that id, and answers what is known of it.
@@ -81,13 +126,23 @@ where
     /// far is committed** with it: begin before the call's other writes, or mean them to stay.
     pub fn begin(&self, id: &str, intent: &I) -> Result<Attempt<I, O>> {
         let key = self.key(id);
-        match entry::<I, O>(key.clone()).load()? {
-            Some(Entry::Done(outcome)) => Ok(Attempt::Done(outcome)),
-            Some(Entry::Intent(noted)) => Ok(Attempt::Unknown(Intent::of(key, noted))),
+        let entry = entry(key.clone(), self.version);
+        let noted = match entry.load()? {
+            Some(JournalEntry::Done(outcome)) => return Ok(Attempt::Done(outcome)),
+            Some(JournalEntry::Intent(noted)) => Some(noted),
+            None => None,
+        };
+        let intent_of = |noted| Intent {
+            key,
+            noted,
+            version: self.version,
+        };
+        match noted {
+            Some(noted) => Ok(Attempt::Unknown(intent_of(noted))),
             None => {
-                entry::<I, O>(key.clone()).store(&Entry::Intent(intent.clone()))?;
+                entry.store(&JournalEntry::Intent(intent.clone()))?;
                 local_store::checkpoint()?;
-                Ok(Attempt::New(Intent::of(key, intent.clone())))
+                Ok(Attempt::New(intent_of(intent.clone())))
             }
         }
     }
@@ -117,14 +172,6 @@ where
     I: Serialize + DeserializeOwned + Clone,
     O: Serialize + DeserializeOwned + Clone,
 {
-    fn of(key: String, noted: I) -> Self {
-        Self {
-            key,
-            noted,
-            outcome: std::marker::PhantomData,
-        }
-    }
-
     /// What was noted when the effect was begun for the first time.
     #[must_use]
     pub fn noted(&self) -> &I {
@@ -133,7 +180,7 @@ where
 
     /// Notes that the effect took place, and answers the outcome. It is committed with the call.
     pub fn done(self, outcome: O) -> Result<O> {
-        entry::<I, O>(self.key).store(&Entry::Done(outcome.clone()))?;
+        entry(self.key, self.version).store(&JournalEntry::<I, O>::Done(outcome.clone()))?;
         Ok(outcome)
     }
 
@@ -143,6 +190,13 @@ where
     }
 }
 
-fn entry<I, O>(key: String) -> TypedState<Entry<I, O>> {
-    TypedState::under(key)
+fn entry<I, O>(
+    key: String,
+    version: Option<(u32, Migrate<I, O>)>,
+) -> TypedState<JournalEntry<I, O>> {
+    let entry = TypedState::under(key);
+    match version {
+        Some((version, migrate)) => entry.versioned(version, migrate),
+        None => entry,
+    }
 }

@@ -41,11 +41,11 @@ pub mod testing;
 mod typed;
 
 pub use config::{ConfigScalar, ConfigValue, NexumConfig};
-pub use error::{Context, HostError, HostErrorKind, Result};
+pub use error::{Context, Foreign, HostError, HostErrorKind, IntoHostError, Result};
 pub use event::{Block, Event, Log, Message, Tick};
 pub use executor::block_on;
 pub use identity::Signer;
-pub use journal::{Attempt, Intent, Journal};
+pub use journal::{Attempt, Intent, Journal, JournalEntry};
 pub use messaging::Messaging;
 pub use module::Module;
 pub use nexum_macros::{NexumConfig, module};
@@ -110,8 +110,8 @@ pub mod prelude {
     #[cfg(feature = "provider")]
     pub use crate::alloy::provider::Provider as _;
     pub use crate::{
-        Attempt, Block, Context as _, Event, HostError, HostErrorKind, Journal, Log, Message,
-        Messaging, NexumConfig, RemoteStore, Result, Signer, Tick, TypedMap, TypedState,
+        Attempt, Block, Context as _, Event, Foreign as _, HostError, HostErrorKind, Journal, Log,
+        Message, Messaging, NexumConfig, RemoteStore, Result, Signer, Tick, TypedMap, TypedState,
         alloy::{
             primitives::{Address, B256, Bytes, U256, address, b256},
             sol_types::{SolCall as _, SolEvent as _},

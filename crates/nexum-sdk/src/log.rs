@@ -3,16 +3,12 @@
 //!
 //! Arguments are formatted only where the level is let through: see [`set_max_level`].
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicU8, Ordering},
-};
+use std::{cell::Cell, fmt};
 
 use crate::host;
 
 /// How much a line matters, from the least to the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
 pub enum Level {
     /// The finest detail.
     Trace,
@@ -46,18 +42,28 @@ impl fmt::Display for Level {
     }
 }
 
-static LEAST: AtomicU8 = AtomicU8::new(Level::Trace as u8);
+thread_local! {
+    /// The finest level that is let through. A component has one thread; natively it is of the call
+    /// that goes on, and whoever makes the call keeps it.
+    static LEAST: Cell<Level> = const { Cell::new(Level::Trace) };
+}
 
 /// Lets through nothing finer than `level`, until the instance ends. At first everything is let
 /// through, and the operator's own levels decide.
 pub fn set_max_level(level: Level) {
-    LEAST.store(level as u8, Ordering::Relaxed);
+    LEAST.set(level);
+}
+
+/// Lets through nothing finer than `level`, and answers what was let through before.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn replace_max_level(level: Level) -> Level {
+    LEAST.replace(level)
 }
 
 /// True where a line of that level is let through.
 #[must_use]
 pub fn enabled(level: Level) -> bool {
-    level as u8 >= LEAST.load(Ordering::Relaxed)
+    level >= LEAST.get()
 }
 
 /// Logs one message, whatever the level let through. Line breaks in it are shown escaped.

@@ -154,7 +154,8 @@ impl MockHost {
     }
 
     /// The scripted chain of that id, for changes by hand: balances, logs, reorgs. What is mined
-    /// on it reaches the module with the next [`Running::settle`].
+    /// on it reaches the module with the next [`Running::settle`]. What the module's `init` is to
+    /// find there is set with [`ScriptedChain::at_genesis`] before [`MockHost::start`].
     #[must_use]
     pub fn chain(&self, chain_id: u64) -> ScriptedChain {
         self.world_mut().chains.chain(chain_id)

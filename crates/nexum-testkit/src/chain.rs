@@ -157,6 +157,16 @@ impl ScriptedChain {
         self.reorg_to(depth, |_| ())
     }
 
+    /// Sets balances and answers to calls that are there from the genesis block on: before there is
+    /// any other block. Once there is one, they are of the next.
+    pub fn at_genesis<T>(&self, change: impl FnOnce(&mut Branch) -> T) -> T {
+        self.change(|branch| {
+            let done = change(branch);
+            branch.begin();
+            done
+        })
+    }
+
     /// The head.
     #[must_use]
     pub fn head(&self) -> Arc<ChainBlock> {

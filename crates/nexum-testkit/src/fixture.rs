@@ -26,9 +26,9 @@
 mod expect;
 mod parse;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use crate::{Action, NewLog, ScriptedChain, Step};
+use crate::{Action, NewLog, ScriptError, ScriptedChain, Step};
 pub use expect::{Expect, Expectation, LogLevel, Seen, Unmet};
 pub use parse::fixture_words;
 
@@ -111,6 +111,9 @@ pub struct FixtureStep {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Act {
+    /// A balance or an answer to calls that the chain of this id has from its genesis block on: the
+    /// first line about it, before the chain's first block.
+    Genesis(u64, Action),
     /// Something on the chain of this id, or to its endpoints.
     Chain(u64, Action),
     /// A schedule fires.
@@ -153,11 +156,56 @@ pub enum HttpAnswer {
 }
 
 impl Fixture {
-    /// The chains of the fixture as they begin, in the order of [`Fixture::chains`].
+    /// The chain of that id as it begins: its genesis block, with what that has.
+    ///
+    /// # Errors
+    ///
+    /// Where a balance leaves the range of wei, with its line.
+    pub fn scripted_chain(&self, id: u64) -> Result<ScriptedChain, ScriptError> {
+        let chain = ScriptedChain::new(id);
+        for step in &self.steps {
+            if let Act::Genesis(of, action) = &step.act
+                && *of == id
+            {
+                let (line, action) = (step.line, action.clone());
+                chain.at_genesis(|branch| Step { line, action }.build(branch))?;
+            }
+        }
+        Ok(chain)
+    }
+
+    /// The lines whose logs, balances and answers no block takes: nothing is mined after them, or
+    /// not before a reorg, which drops what waits.
     #[must_use]
-    pub fn scripted_chains(&self) -> Vec<ScriptedChain> {
-        let ids = self.chains.iter().map(|chain| chain.id);
-        ids.map(ScriptedChain::new).collect()
+    pub fn without_block(&self) -> Vec<usize> {
+        let mut waiting: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        let mut lines = Vec::new();
+        for step in &self.steps {
+            let Act::Chain(chain, action) = &step.act else {
+                continue;
+            };
+            let waiting = waiting.entry(*chain).or_default();
+            match action {
+                Action::Mine(0) => {}
+                action if action.waits_for_a_block() => waiting.push(step.line),
+                Action::Mine(_) => waiting.clear(),
+                Action::Reorg(_) | Action::Replay { .. } | Action::Rollback(_) => {
+                    lines.append(waiting);
+                }
+                Action::Branch { steps, .. } => {
+                    lines.append(waiting);
+                    let last = steps
+                        .iter()
+                        .rposition(|one| matches!(one.action, Action::Mine(_)));
+                    let rest = &steps[last.map_or(0, |last| last + 1)..];
+                    waiting.extend(rest.iter().map(|one| one.line));
+                }
+                _ => {}
+            }
+        }
+        lines.extend(waiting.into_values().flatten());
+        lines.sort_unstable();
+        lines
     }
 
     /// How many endpoints the fixture speaks of in front of a chain; one at least.

@@ -103,6 +103,22 @@ pub enum Action {
     Endpoint(Option<usize>, EndpointChange),
 }
 
+impl Action {
+    /// True where it shows in the next block and not before: whoever follows the chain sees
+    /// nothing of it until then.
+    #[must_use]
+    pub fn waits_for_a_block(&self) -> bool {
+        matches!(
+            self,
+            Self::Logs(_)
+                | Self::Call(..)
+                | Self::SetBalance(..)
+                | Self::Credit(..)
+                | Self::Debit(..)
+        )
+    }
+}
+
 /// What a script is played on.
 #[derive(Debug, Clone, Copy)]
 pub struct Stage<'a> {
@@ -198,7 +214,7 @@ impl Step {
     }
 
     /// Does it to a branch. The parser lets nothing else into one than blocks and their content.
-    fn build(&self, branch: &mut Branch) -> Result<(), ScriptError> {
+    pub(crate) fn build(&self, branch: &mut Branch) -> Result<(), ScriptError> {
         let done = match &self.action {
             Action::Mine(count) => {
                 branch.mine(*count);

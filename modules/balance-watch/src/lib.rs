@@ -51,13 +51,13 @@ impl BalanceWatch {
     }
 
     #[on_block]
-    async fn on_block(&self, block: Block, provider: &Provider) -> Result<()> {
+    async fn on_block(&self, block: &Block, provider: &Provider) -> Result<()> {
         let Settings {
             addresses,
             threshold_wei,
         } = &self.settings;
         let balances = addresses.iter().map(|address| async move {
-            let balance = provider.get_balance(*address).number(block.number).await;
+            let balance = provider.get_balance(*address).block_id(block.id()).await;
             balance
                 .with_context(|| format!("the balance of {address:#x} at block {}", block.number))
         });

@@ -1,9 +1,10 @@
-//! Alerts when the price of a Chainlink-style feed crosses a threshold: once per crossing, also
-//! after restarts, reorgs and redelivered blocks.
+//! Alerts when the price of a Chainlink-style feed crosses a threshold: at most once per crossing,
+//! also after restarts, reorgs and redelivered blocks.
 //!
 //! The alarm is armed until the price is beyond the threshold; it then alerts and is armed again
 //! only once the price has gone back by the hysteresis. Whether it is armed is the module's
-//! state, committed together with the block that changed it.
+//! state. That it has told is committed before it tells, since an alert cannot be taken back and
+//! a block whose call fails comes again: an engine that dies between the two loses that alert.
 
 mod alarm;
 
@@ -13,6 +14,7 @@ use nexum_sdk::{
         I256,
         utils::{ParseUnits, format_units, parse_units},
     },
+    local_store,
     prelude::*,
 };
 use std::time::Duration;
@@ -95,7 +97,11 @@ impl PriceAlert {
 
         let alarm = ALARM.load_or_default()?;
         let (next, alerts) = alarm.step(round.answer, &bounds);
+        if next != alarm {
+            ALARM.store(&next)?;
+        }
         if alerts {
+            local_store::checkpoint()?;
             log::warn!(
                 "{} is at {}, {} {} at block {}",
                 self.settings.pair,
@@ -104,9 +110,6 @@ impl PriceAlert {
                 self.settings.threshold,
                 block.number
             );
-        }
-        if next != alarm {
-            ALARM.store(&next)?;
         }
         Ok(())
     }

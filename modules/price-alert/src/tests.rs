@@ -1,5 +1,7 @@
 use nexum_sdk::{
+    Module,
     alloy::primitives::aliases::U80,
+    module::Config,
     testing::{Failure, MockHost},
 };
 use std::{cell::Cell, rc::Rc};
@@ -11,9 +13,14 @@ const FEED: Address = address!("5FbDB2315678afecb367f032d93F642f64180aa3");
 /// A host whose feed answers the price that the cell holds, in whole units, and the time since
 /// which it does, in seconds.
 fn host() -> (MockHost, Rc<Cell<(i64, u64)>>) {
-    let price = Rc::new(Cell::new((0, u64::MAX / 2)));
+    over(MockHost::new(), 0)
+}
+
+/// The same, over a host of the test's own and with a price.
+fn over(host: MockHost, whole: i64) -> (MockHost, Rc<Cell<(i64, u64)>>) {
+    let price = Rc::new(Cell::new((whole, u64::MAX / 2)));
     let answer = Rc::clone(&price);
-    let host = MockHost::new()
+    let host = host
         .on_call(31337, FEED, |_: AggregatorV3::decimalsCall| Ok(8))
         .on_call(31337, FEED, move |_: AggregatorV3::latestRoundDataCall| {
             let (price, since) = answer.get();
@@ -54,6 +61,52 @@ fn a_crossing_is_alerted_once_also_after_a_restart() {
             "ETH/USD is at 2501, above 2500 at block 6",
         ]
     );
+}
+
+/// The module with an end of its calls that fails: as where the engine cannot commit.
+struct Uncommitted;
+
+impl Module for Uncommitted {
+    type Instance = <PriceAlert as Module>::Instance;
+
+    fn init(config: Config) -> Result<Self::Instance> {
+        <PriceAlert as Module>::init(config)
+    }
+
+    fn on_event(module: &mut Self::Instance, event: Event) -> Result<()> {
+        <PriceAlert as Module>::on_event(module, event)?;
+        Err(HostError::unavailable("the disk is full"))
+    }
+}
+
+#[test]
+fn a_block_that_comes_again_after_its_alert_does_not_alert_again() {
+    let (host, price) = host();
+    price.set((2501, u64::MAX / 2));
+    let mut module = host.start::<Uncommitted>().unwrap();
+    host.chain(31337).mine(1);
+    for _ in 0..2 {
+        assert!(module.settle().is_err());
+    }
+    drop(module);
+    let mut module = host.start::<PriceAlert>().unwrap();
+    module.play("chain 31337\nmine").unwrap();
+    assert_eq!(alerts(&host), ["ETH/USD is at 2501, above 2500 at block 1"]);
+}
+
+#[test]
+fn what_cannot_be_noted_is_not_alerted() {
+    let manifest = include_str!("../nexum.toml").replace(
+        "[chains]",
+        "[module.resources]\nmax_state_bytes = 1\n\n[chains]",
+    );
+    let (host, _) = over(MockHost::of(&manifest), 2501);
+    let mut module = host.start::<PriceAlert>().unwrap();
+    host.chain(31337).mine(1);
+    for _ in 0..2 {
+        assert!(module.settle().is_err());
+    }
+    assert_eq!(alerts(&host), [""; 0]);
 }
 
 #[test]

@@ -49,6 +49,13 @@ pub(super) fn check(told: &Told, module: &ModuleFile) -> Result<(), Failure> {
             problems.push(problem(entry.line, message).with_help(format!("write {there}")));
         }
     }
+    for line in told.fixture.without_block() {
+        let message = "no block takes this, so nothing comes of it".to_owned();
+        problems.push(problem(line, message).with_help(
+            "add `mine` behind it; a reorg drops what no block has taken, and a block has what \
+             stands above its `mine`",
+        ));
+    }
     let mut unheard: BTreeSet<usize> = BTreeSet::new();
     for (line, chain, log) in told.fixture.logs() {
         let is_heard = !named.contains(&chain) || is_wanted(&manifest.subscriptions, chain, log);

@@ -134,7 +134,7 @@ impl Player<'_> {
                     self.staged.servers.answer(method, url, answer);
                     Settled::Yes
                 }
-                // Refused before anything ran.
+                // There since genesis, or refused before anything ran.
                 _ => Settled::Yes,
             };
             if is_settled == Settled::No {
@@ -164,6 +164,10 @@ impl Player<'_> {
         staged
             .apply(step.line, action)
             .map_err(|error| stage::refused(self.told, error.line, error.problem.to_string()))?;
+        if action.waits_for_a_block() {
+            // Nobody can have heard of it, and the next attempt would be for nothing.
+            return Ok(Settled::Yes);
+        }
         if let Some(weather) = self.weather.get_mut(&chain) {
             weather.turns(action);
         }

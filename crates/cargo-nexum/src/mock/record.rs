@@ -58,6 +58,14 @@ async fn written(project: &Project, args: &RunArgs, file: &Path, url: &str) -> R
             "name another file, or remove it; nothing was written",
         ));
     }
+    let folder = file.parent().unwrap_or(Path::new(""));
+    if !folder.as_os_str().is_empty() && !folder.is_dir() {
+        return Err(Failure::told(
+            Code::Usage,
+            format!("there is no folder {}", folder.display()),
+            "make it, or name a file of another folder",
+        ));
+    }
     let project = project.clone();
     let built = tokio::task::spawn_blocking(move || build::bundle(&project))
         .await
@@ -89,9 +97,12 @@ struct Live<'a> {
     head: u64,
 }
 
-/// What the module has met, by block.
+/// What the module has met, by block; what its `init` asked stands under [`INIT`].
 #[derive(Debug, Default)]
 struct Tape(Mutex<BTreeMap<u64, Met>>);
+
+/// The number of no block that is recorded: the genesis block is not.
+const INIT: u64 = 0;
 
 /// What the module has met at one block.
 #[derive(Debug, Default)]
@@ -109,13 +120,16 @@ impl Observer for Tape {
     fn called(&self, call: Called) {
         // Where nobody can be shown it any more, the recording goes on.
         let _ = output::print(&tell::call(&call));
-        let Some(event) = &call.event else { return };
-        let Some(block) = event.block_ref() else {
-            return;
+        let number = match &call.event {
+            None => INIT,
+            Some(event) => match event.block_ref() {
+                Some(block) => block.number.0,
+                None => return,
+            },
         };
         let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let met = blocks.entry(block.number.0).or_default();
-        if let Event::Logs(logs) = event {
+        let met = blocks.entry(number).or_default();
+        if let Some(Event::Logs(logs)) = &call.event {
             met.logs
                 .extend(logs.iter().map(|log| (log.log_index, log.clone())));
         }
@@ -127,7 +141,7 @@ impl Observer for Tape {
             }
         }
         match call.ended {
-            Ok(()) => met.events += 1,
+            Ok(()) => met.events += u64::from(call.event.is_some()),
             Err(_) => met.failed += 1,
         }
     }
@@ -184,6 +198,17 @@ impl<'a> Live<'a> {
             built.manifest.name, self.chain, self.chain
         );
         let (mut known, mut events, mut failed, mut quiet) = (BTreeMap::new(), 0, 0, 0);
+        if let Some(met) = blocks.get(&INIT) {
+            failed += met.failed;
+            let mut lines = String::new();
+            for request in &met.asked {
+                self.answer(request, &mut known, &mut lines).await?;
+            }
+            if !lines.is_empty() {
+                // There from genesis on: `init` is called before the first block.
+                let _ = write!(text, "\n# init\n{lines}\n");
+            }
+        }
         // Writing to a String cannot fail.
         for number in first..=last {
             let mut lines = String::new();

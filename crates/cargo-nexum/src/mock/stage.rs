@@ -102,7 +102,7 @@ impl Staged {
             .prefix("nexum-")
             .tempdir()
             .map_err(|error| Failure::other("making a folder for the run", error))?;
-        let chains = chains(built, fixture).await?;
+        let chains = chains(built, told).await?;
         let file = folder.path().join("nexum-engine.toml");
         let engine_file = engine_file(built, fixture, &chains)?;
         std::fs::write(&file, engine_file)
@@ -122,12 +122,12 @@ impl Staged {
             fixture,
             &sources,
         )
-        .map_err(|(line, failure)| match (line, failure.summary()) {
-            (Some(line), Some(what)) => {
+        .map_err(|(line, failure)| match line {
+            Some(line) => {
                 let place = Place::of_line(path, text, line);
-                Failure::Refused(Problem::new(place, what).into())
+                Failure::Refused(Problem::new(place, failure.summary()).into())
             }
-            _ => failure,
+            None => failure,
         })?;
         let servers = Arc::new(Servers::default());
         // What is said before all else is there for `init`.
@@ -178,17 +178,20 @@ fn patient() -> Backoff {
 }
 
 /// The chains that the fixture tells of, and those that the module cannot do without.
-async fn chains(built: &Built, fixture: &Fixture) -> Result<Vec<StagedChain>, Failure> {
-    let told = fixture.chains.iter().map(|chain| chain.id);
+async fn chains(built: &Built, told: &Told) -> Result<Vec<StagedChain>, Failure> {
+    let fixture = &told.fixture;
+    let named = fixture.chains.iter().map(|chain| chain.id);
     let ids: BTreeSet<u64> = built
         .required_chains
         .iter()
         .map(|chain| chain.0)
-        .chain(told)
+        .chain(named)
         .collect();
     let mut chains = Vec::new();
     for id in ids {
-        let chain = ScriptedChain::new(id);
+        let chain = fixture
+            .scripted_chain(id)
+            .map_err(|error| refused(told, error.line, error.problem.to_string()))?;
         let mut servers = Vec::new();
         for _ in 0..fixture.endpoints(id) {
             let server = RpcServer::start(chain.clone())

@@ -13,11 +13,11 @@ use std::{
 
 use super::interrupted;
 use crate::{
-    cargo,
     cli::RunArgs,
     exit::Failure,
     output::{self, Style, styled},
     project::{MANIFEST, Project},
+    sources,
 };
 
 /// How often the files are looked at.
@@ -40,7 +40,7 @@ async fn again_and_again(project: &Project, args: &RunArgs) -> Result<(), Failur
         let before = stamps(project, args);
         // What is wrong now may be right after the next save.
         if let Err(failure) = super::once(project, args).await {
-            failure.report();
+            failure.report(args.json)?;
         }
         if !args.json {
             let waiting = "waiting for a change; Ctrl-C ends\n";
@@ -72,20 +72,11 @@ fn has_newer(before: &Stamps, now: &Stamps) -> bool {
 }
 
 fn stamps(project: &Project, args: &RunArgs) -> Stamps {
-    let mut files = vec![project.root.join("Cargo.toml"), project.root.join(MANIFEST)];
+    let mut files = vec![project.root.join(MANIFEST)];
     files.extend(args.state.clone());
     files.extend(args.fixtures.iter().cloned());
-    for folder in ["src", "fixtures"] {
-        gather(&project.root.join(folder), &mut files);
-    }
-    let made_of = project
-        .target_dir
-        .join(cargo::TARGET)
-        .join("release")
-        .join(format!("{}.d", project.artifact));
-    if let Ok(text) = fs::read_to_string(made_of) {
-        files.extend(dependencies(&text));
-    }
+    sources::gather(&project.root.join("fixtures"), &mut files);
+    files.extend(sources::of(project));
     let stamp = |path: &Path| {
         let metadata = fs::metadata(path).ok()?;
         Some((metadata.modified().ok()?, metadata.len()))
@@ -97,56 +88,4 @@ fn stamps(project: &Project, args: &RunArgs) -> Stamps {
             (path, stamp)
         })
         .collect()
-}
-
-fn gather(folder: &Path, files: &mut Vec<PathBuf>) {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    for entry in entries {
-        let path = entry.path();
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => gather(&path, files),
-            Ok(kind) if kind.is_file() => files.push(path),
-            _ => {}
-        }
-    }
-}
-
-/// What a line of a dep-info file names behind its colon; a space in a path is escaped.
-fn dependencies(text: &str) -> Vec<PathBuf> {
-    let mut paths = Vec::new();
-    for line in text.lines() {
-        let Some((_, listed)) = line.split_once(": ") else {
-            continue;
-        };
-        let mut path = String::new();
-        let mut characters = listed.chars().peekable();
-        while let Some(character) = characters.next() {
-            match character {
-                '\\' if characters.peek() == Some(&' ') => {
-                    characters.next();
-                    path.push(' ');
-                }
-                ' ' => paths.push(std::mem::take(&mut path)),
-                other => path.push(other),
-            }
-        }
-        paths.push(path);
-    }
-    paths.retain(|path| !path.is_empty());
-    paths.into_iter().map(PathBuf::from).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dep_info_file_is_read_as_cargo_writes_it() {
-        let text = "/a/out.wasm: /a/src/lib.rs /a/my\\ files/b.rs\n\n/a/src/lib.rs:\n";
-        let paths = dependencies(text);
-        assert_eq!(
-            paths,
-            [Path::new("/a/src/lib.rs"), Path::new("/a/my files/b.rs")]
-        );
-    }
 }

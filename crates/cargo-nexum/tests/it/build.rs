@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use nexum_testkit::guests::target_dir;
 use sha2::Digest as _;
 
-use crate::package::{Package, cargo_nexum, workspace};
+use crate::package::{BLOCKS, Package, cargo_nexum, workspace};
 
 #[test]
 fn a_bundle_has_the_component_and_a_manifest_that_names_its_digest() {
@@ -73,12 +73,40 @@ fn a_check_goes_from_the_manifest_to_the_code_to_the_component() {
 fn a_component_that_imports_more_than_is_declared_is_refused_at_the_manifests_line() {
     let package = Package::of_fixture("counter", "checked-undeclared");
     package.nexum(["build"]).ends(0);
-    package.manifest("checked-undeclared", &["logging"], "");
-    let ended = package.nexum(["check"]).ends(3);
-    ended
-        .tells("nexum.toml:")
-        .tells("it imports what its manifest does not declare")
-        .tells("\"local-store\"");
+    let bundle = target_dir().join("nexum/checked-undeclared/nexum.toml");
+    let built = fs::read_to_string(&bundle).unwrap();
+    package.manifest("checked-undeclared", &["logging"], BLOCKS);
+    package.write("fixtures/a.nexum", "chain 31337\nmine\n");
+    for command in [["check"].as_slice(), &["build"], &["run", "--mock"]] {
+        let ended = package.nexum(command).ends(3);
+        ended
+            .tells("nexum.toml:")
+            .tells("it imports what its manifest does not declare: \"local-store\"")
+            .tells("required = [\"local-store\", \"logging\"]");
+    }
+    let left = fs::read_to_string(bundle).unwrap();
+    assert_eq!(left, built, "the bundle is left as it was");
+}
+
+#[test]
+fn a_component_that_is_older_than_its_sources_is_not_judged() {
+    let package = Package::of_fixture("counter", "checked-stale");
+    package.nexum(["build"]).ends(0);
+    // The code needs no state any more, and the manifest declares none.
+    let noop = workspace().join("modules/fixtures/examples/noop.rs");
+    package.write("src/lib.rs", &fs::read_to_string(noop).unwrap());
+    package.manifest("checked-stale", &["logging"], BLOCKS);
+    package
+        .nexum(["check"])
+        .ends(0)
+        .prints("component: older than src/lib.rs, rebuild it first (`cargo nexum build`)\n");
+    let report = package.nexum(["check", "--json"]).ends(0).json();
+    assert_eq!(report["component"], serde_json::Value::Null);
+    package.nexum(["build"]).ends(0);
+    package
+        .nexum(["check"])
+        .ends(0)
+        .prints("checked-stale/module.wasm: ok\n");
 }
 
 #[test]

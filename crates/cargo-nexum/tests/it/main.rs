@@ -7,6 +7,7 @@
 )]
 
 mod build;
+mod genesis;
 mod guide;
 mod help;
 mod mock;

@@ -54,7 +54,7 @@ fn the_example_meets_what_is_expected_of_it() {
         .prints("  init  ok  ")
         .prints("    info  watching 1 account")
         .prints("   6 mine\n  31337-1-")
-        .prints("chain.request(31337, eth_getBalance [\"0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266\",\"0x1\"])")
+        .prints("chain.request(31337, eth_getBalance [\"0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266\",{\"blockHash\":\"0x")
         .prints(&format!("    state {ONE_KEY} : nothing → \"5000000000000000000\""))
         .prints("    state last_block : \"1\" → \"2\"")
         .prints("  22 reorg 3 {")
@@ -204,7 +204,8 @@ fn logs_come_decoded_from_signatures_and_are_taken_back_by_a_reorg() {
                  logs 3 0xc5 Bang(uint256) i\nchain 7\nmine\ntick \"* * * * *\"\nhttp GET https://a.b = 200\n";
     let ended = package.play(wrong).ends(3);
     ended
-        .tells("6 problems in fixtures/story.nexum")
+        .tells("7 problems in fixtures/story.nexum")
+        .tells("no block takes this, so nothing comes of it")
         .tells("story.nexum:2:1")
         .tells("nothing subscribes to this log on chain 31337")
         .tells("a [[subscription]] takes this event, but not from 0x00000000000000000000000000000000000000c1")

@@ -13,6 +13,60 @@ fn a_folder_without_a_package_is_told() {
 }
 
 #[test]
+fn a_program_is_told_of_every_failure_as_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = |command: &[&str], code| {
+        let output = cargo_nexum(folder.path()).args(command).output().unwrap();
+        let ended = crate::package::Ended::from(output).ends(code);
+        assert_eq!(ended.stderr, "", "{command:?}");
+        let report = ended.json();
+        assert_eq!(report["ok"], false, "{report}");
+        report
+    };
+    for command in [
+        ["check", "--json"].as_slice(),
+        &["build", "--json"],
+        &["run", "--mock", "--json"],
+    ] {
+        let report = told(command, 2);
+        let error = report["error"].as_str().unwrap();
+        assert!(error.starts_with("there is no Cargo.toml in "), "{report}");
+        assert!(report["help"].as_str().unwrap().contains("cargo nexum new"));
+        assert_eq!(report["problems"], serde_json::json!([]));
+    }
+    let report = told(&["new", "fn", "--json"], 2);
+    assert!(
+        report["error"]
+            .as_str()
+            .unwrap()
+            .contains("the name is taken")
+    );
+
+    let package = Package::of_fixture("noop", "told-as-json");
+    package.write("fixtures/a.nexum", "chain 31337\nmien\n");
+    let report = package.nexum(["run", "--mock", "--json"]).ends(3).json();
+    assert_eq!(report["ok"], false);
+    assert_eq!(report["problems"].as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(report["error"], serde_json::Value::Null);
+
+    package.write("src/lib.rs", "not rust");
+    let report = package.nexum(["build", "--json"]).ends(4).json();
+    assert_eq!(
+        report["error"],
+        "cargo could not build or check the package"
+    );
+    let report = package.nexum(["check", "--json"]).ends(4).json();
+    assert_eq!(
+        report["error"],
+        "cargo could not build or check the package"
+    );
+
+    package.write("nexum.toml", "[module]\nnaem = \"a\"\n");
+    let report = package.nexum(["build", "--json"]).ends(3).json();
+    assert!(report["problems"].as_array().unwrap().len() > 1, "{report}");
+}
+
+#[test]
 fn a_package_that_is_no_module_is_told() {
     let package = Package::of_fixture("noop", "no-module");
     let text = package.read("Cargo.toml");

@@ -13,6 +13,7 @@ pub(super) struct Field {
     pub(super) name: Ident,
     pub(super) key: String,
     pub(super) key_span: Option<Span>,
+    is_renamed: bool,
     /// The first sentence of its documentation.
     pub(super) about: String,
     /// Its type; what is within, where it is an `Option`.
@@ -43,6 +44,7 @@ impl Field {
         let mut parsed = Self {
             key: text.strip_prefix("r#").unwrap_or(&text).to_owned(),
             key_span: Some(name.span()),
+            is_renamed: false,
             name,
             about: about(&field.attrs),
             ty: inner.unwrap_or(&field.ty).clone(),
@@ -95,7 +97,7 @@ impl Field {
             "range" => self.range.is_some(),
             "non_empty" => self.non_empty,
             "parse" => self.parse,
-            "rename" => false,
+            "rename" => self.is_renamed,
             _ => return Err(unknown(meta)),
         };
         if is_there {
@@ -130,6 +132,7 @@ impl Field {
                  table a struct of its own",
             ));
         }
+        self.is_renamed = true;
         self.key = name;
         self.key_span = Some(key.span());
         Ok(())

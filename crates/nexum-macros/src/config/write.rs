@@ -160,7 +160,7 @@ impl Field {
             let span = Span::mixed_site().located_at(range.span());
             quote_spanned! {span=>
                 let found = reader.within(#key, found, #words, |value: &#ty| {
-                    ::nexum_sdk::config::RangeOf::holds(&(#range), value)
+                    <_ as ::nexum_sdk::config::RangeOf<#ty>>::holds(&(#range), value)
                 });
             }
         });

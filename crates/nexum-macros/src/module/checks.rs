@@ -117,6 +117,7 @@ pub(super) fn constants(handlers: &Handlers, file: &File) -> TokenStream {
             checks.extend(event_check(event, &handler.kind, file));
         }
     }
+    checks.extend(reach_checks(handlers));
     let takes_any = |handler: &Handler| matches!(handler.kind, Kind::Log | Kind::Event);
     if handlers.of_events().next().is_some() && !handlers.all.iter().any(takes_any) {
         checks.extend(topic_checks(handlers, file));
@@ -170,6 +171,41 @@ fn event_check(event: &syn::Path, kind: &Kind, file: &File) -> TokenStream {
             }
         };
     }
+}
+
+/// That no event has the logs of one before it: what has the same signature and as many indexed
+/// arguments decodes as both, and goes to the first.
+fn reach_checks(handlers: &Handlers) -> TokenStream {
+    let events = handlers
+        .of_events()
+        .filter_map(|handler| match &handler.kind {
+            Kind::LogOf(event) => Some((event, handler.kind.shown())),
+            _ => None,
+        });
+    let events: Vec<_> = events.collect();
+    let mut checks = TokenStream::new();
+    for (index, (later, shown)) in events.iter().enumerate() {
+        for (earlier, first) in &events[..index] {
+            let text = format!(
+                "no log reaches `{shown}`: `{first}` takes every log of this signature and with \
+                 as many indexed arguments; take one of the two out"
+            );
+            let panic = panic_over(later, &quote!("{}", #text));
+            checks.extend(quote_spanned! {Span::mixed_site()=>
+                const _: () = {
+                    if ::nexum_sdk::generated::has_topic(
+                        &[<#earlier as ::nexum_sdk::generated::LogEvent>::TOPIC],
+                        &<#later as ::nexum_sdk::generated::LogEvent>::TOPIC,
+                    ) && <#earlier as ::nexum_sdk::generated::LogEvent>::TOPICS
+                        == <#later as ::nexum_sdk::generated::LogEvent>::TOPICS
+                    {
+                        #panic
+                    }
+                };
+            });
+        }
+    }
+    checks
 }
 
 /// That some handler takes each topic that a subscription names.

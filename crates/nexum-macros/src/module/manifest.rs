@@ -87,6 +87,11 @@ pub(super) fn load(of: &Crate, options: &Options, errors: &mut Errors) -> Option
 }
 
 fn dependency(written: &str) -> TokenStream {
+    if Path::new(written).is_absolute() {
+        return quote_spanned! {Span::mixed_site()=>
+            const _: &[u8] = ::core::include_bytes!(#written);
+        };
+    }
     let path = format!("/{written}");
     quote_spanned! {Span::mixed_site()=>
         const _: &[u8] = ::core::include_bytes!(

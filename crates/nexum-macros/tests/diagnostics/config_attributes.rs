@@ -28,6 +28,15 @@ struct Settings {
     text: u8,
     #[config]
     nothing: u8,
+    #[config(rename = "once", rename = "again")]
+    renamed: u8,
+    #[config(range = 1..=2)]
+    #[config(range = 1..=3)]
+    ranged: u8,
+    #[config(non_empty, non_empty)]
+    filled: String,
+    #[config(parse, parse)]
+    read: String,
 }
 
 fn main() {}

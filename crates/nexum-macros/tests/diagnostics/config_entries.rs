@@ -38,4 +38,30 @@ impl TakesNone {
     fn on_block() {}
 }
 
+#[derive(NexumConfig)]
+struct Kinds {
+    threshold: u8,
+    accounts: Vec<Address>,
+    pair: String,
+}
+
+struct OtherKinds;
+
+#[nexum::module(manifest = "kinds.toml")]
+impl OtherKinds {
+    #[init]
+    fn init(_: &Kinds) {}
+
+    #[on_block]
+    fn on_block() {}
+}
+
+struct TakesNothing;
+
+#[nexum::module(manifest = "kinds.toml", config = ())]
+impl TakesNothing {
+    #[on_block]
+    fn on_block() {}
+}
+
 fn main() {}

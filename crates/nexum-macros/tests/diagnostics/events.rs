@@ -50,4 +50,33 @@ impl Anonymous {
     fn on_quiet(_: Quiet) {}
 }
 
+mod nft {
+    nexum_sdk::sol! {
+        event Transfer(address indexed from, address indexed to, uint256 indexed id);
+    }
+}
+
+mod again {
+    nexum_sdk::sol! {
+        event Transfer(address indexed from, address to, uint256 indexed value);
+    }
+}
+
+struct Unreached;
+
+#[nexum::module(manifest = "any.toml")]
+impl Unreached {
+    #[on_block]
+    fn on_block() {}
+
+    #[on_log(IERC20::Transfer)]
+    fn on_transfer(_: IERC20::Transfer) {}
+
+    #[on_log(nft::Transfer)]
+    fn on_nft(_: nft::Transfer) {}
+
+    #[on_log(again::Transfer)]
+    fn on_same(_: again::Transfer) {}
+}
+
 fn main() {}

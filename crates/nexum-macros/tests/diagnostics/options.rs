@@ -18,6 +18,14 @@ impl Twice {
     fn on_block() {}
 }
 
+struct ConfigTwice;
+
+#[nexum::module(manifest = "blocks.toml", config = u8, config = u16)]
+impl ConfigTwice {
+    #[on_block]
+    fn on_block() {}
+}
+
 struct NoText;
 
 #[nexum::module(manifest = blocks)]

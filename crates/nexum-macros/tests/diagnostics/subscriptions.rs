@@ -37,4 +37,20 @@ impl Untaken {
     }
 }
 
+struct NoChain;
+
+#[nexum::module(manifest = "chainless.toml")]
+impl NoChain {
+    #[on_block]
+    fn on_block() {}
+}
+
+struct UntakenWithoutSelf;
+
+#[nexum::module(manifest = "any.toml")]
+impl UntakenWithoutSelf {
+    #[init]
+    fn init() {}
+}
+
 fn main() {}

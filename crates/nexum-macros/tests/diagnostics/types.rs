@@ -49,4 +49,15 @@ impl NoResult {
     }
 }
 
+struct Foreign;
+
+#[nexum::module(manifest = "blocks.toml")]
+impl Foreign {
+    #[on_block]
+    fn on_block(block: &Block) -> Result<()> {
+        std::ffi::CString::new("a").context("the name")?;
+        Ok(())
+    }
+}
+
 fn main() {}

@@ -82,7 +82,7 @@ impl ::nexum_sdk::NexumConfig for Settings {
                     found,
                     "must be from 1 to 10",
                     |value: &u8| {
-                        ::nexum_sdk::config::RangeOf::holds(&(1..=10), value)
+                        <_ as ::nexum_sdk::config::RangeOf<u8>>::holds(&(1..=10), value)
                     },
                 );
             found.or_else(|| ::core::option::Option::Some(3))

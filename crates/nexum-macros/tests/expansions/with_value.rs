@@ -142,6 +142,20 @@ const _: () = {
     }
 };
 const _: () = {
+    if ::nexum_sdk::generated::has_topic(
+        &[<Transfer as ::nexum_sdk::generated::LogEvent>::TOPIC],
+        &<IERC721::Transfer as ::nexum_sdk::generated::LogEvent>::TOPIC,
+    )
+        && <Transfer as ::nexum_sdk::generated::LogEvent>::TOPICS
+            == <IERC721::Transfer as ::nexum_sdk::generated::LogEvent>::TOPICS
+    {
+        ::core::panic!(
+            "{}",
+            "no log reaches `#[on_log(IERC721::Transfer)]`: `#[on_log(Transfer)]` takes every log of this signature and with as many indexed arguments; take one of the two out"
+        );
+    }
+};
+const _: () = {
     const TEXT: ::nexum_sdk::config::Text = ::nexum_sdk::config::complaint(
         &<Settings as ::nexum_sdk::NexumConfig>::SCHEMA,
         "tests/it/manifests/configured_logs.toml:22:12",

@@ -5,7 +5,9 @@ use std::{str::FromStr, time::Duration};
 use nexum_sdk::{
     ConfigScalar, ConfigValue, HostErrorKind,
     alloy::primitives::FixedBytes,
-    config::{ConfigErrors, ConfigField, Fit, FromScalar, Given, Kinds, Refusal, Scalar, Schema},
+    config::{
+        ConfigErrors, ConfigField, Fit, FromScalar, Given, Kinds, Refusal, Scalar, Schema, Text,
+    },
     module::Config,
     prelude::*,
 };
@@ -577,4 +579,12 @@ fn the_schema_says_what_would_fit() {
 fn errors_are_of_a_type_that_can_be_kept() {
     fn is_error<E: std::error::Error + Send + Sync + 'static>() {}
     is_error::<ConfigErrors>();
+}
+
+#[test]
+fn a_text_of_the_compiler_that_is_too_long_ends_before_the_character_that_is_cut() {
+    let whole = "ä".repeat(1024);
+    assert_eq!(Text::new().with(&whole).with("more").as_str(), whole);
+    let cut = Text::new().with("a").with(&whole);
+    assert_eq!(cut.as_str(), format!("a{}", "ä".repeat(1023)));
 }

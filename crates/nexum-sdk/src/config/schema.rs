@@ -265,10 +265,13 @@ impl Text {
     /// The text.
     #[must_use]
     pub const fn as_str(&self) -> &str {
-        match str::from_utf8(self.bytes.split_at(self.len).0) {
-            Ok(text) => text,
-            // Cut within a character.
-            Err(_) => "(the message is too long)",
+        let mut len = self.len;
+        loop {
+            match str::from_utf8(self.bytes.split_at(len).0) {
+                Ok(text) => return text,
+                // Cut within a character: without it.
+                Err(error) => len = error.valid_up_to(),
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    cell::Cell,
     collections::VecDeque,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -11,7 +12,10 @@ use std::{
 use nexum_testkit::{Endpoint, Script, ScriptError, Stage};
 
 use super::{MockHost, route::Router};
-use crate::{Event, HostError, Module, host};
+use crate::{
+    Event, HostError, Module, host,
+    log::{self, Level},
+};
 
 /// A module that has begun. After a call that failed, the instance is thrown away, and the next
 /// call begins with `init` on the committed state, as on the engine.
@@ -19,6 +23,8 @@ pub struct Running<M: Module> {
     host: MockHost,
     /// None after a call that failed.
     instance: Option<M::Instance>,
+    /// What the instance lets through to the log.
+    level: Cell<Level>,
     router: Router,
     due: VecDeque<Event>,
     handled: usize,
@@ -61,6 +67,7 @@ impl<M: Module> Running<M> {
         let mut running = Self {
             host,
             instance: None,
+            level: Cell::new(Level::Trace),
             router,
             due: VecDeque::new(),
             handled: 0,
@@ -200,6 +207,7 @@ impl<M: Module> Running<M> {
 
     fn made(&self) -> Result<M::Instance, Failure> {
         let config = self.host.world().config.clone().into_iter().collect();
+        self.level.set(Level::Trace);
         self.call(|| M::init(config))
     }
 
@@ -207,11 +215,13 @@ impl<M: Module> Running<M> {
     fn call<T>(&self, call: impl FnOnce() -> crate::Result<T>) -> Result<T, Failure> {
         let _installed = host::install(Rc::new(self.host.clone()));
         self.host.begin();
+        log::set_max_level(self.level.get());
         // What a panic leaves half-done is thrown away: the instance and the writes.
         let outcome = match catch_unwind(AssertUnwindSafe(call)) {
             Ok(outcome) => outcome.map_err(Failure::Error),
             Err(payload) => Err(Failure::Panic(text(&*payload))),
         };
+        self.level.set(log::replace_max_level(Level::Trace));
         match outcome {
             Ok(_) => self.host.commit(),
             Err(_) => self.host.roll_back(),

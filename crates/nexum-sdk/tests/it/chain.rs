@@ -44,6 +44,44 @@ fn a_balance_is_read_at_a_block() {
 }
 
 #[test]
+fn an_init_finds_what_is_there_from_genesis_on() {
+    struct Asks(U256);
+    impl nexum_sdk::Module for Asks {
+        type Instance = Self;
+
+        fn init(_: nexum_sdk::module::Config) -> nexum_sdk::Result<Self> {
+            Ok(Self(block_on(provider(1).get_balance(FEED))?))
+        }
+        fn on_event(_: &mut Self, _: nexum_sdk::Event) -> nexum_sdk::Result<()> {
+            Ok(())
+        }
+    }
+    let host = bare();
+    let chain = host.chain(1);
+    chain.at_genesis(|genesis| genesis.set_balance(FEED, U256::from(5)));
+    chain.set_balance(FEED, U256::from(6));
+    let module = host.start::<Asks>().unwrap();
+    assert_eq!(module.instance().map(|asks| asks.0), Some(U256::from(5)));
+    chain.mine(1);
+    assert_eq!(chain.head().balance(&FEED), U256::from(6));
+}
+
+#[test]
+fn what_can_be_awaited_can_be_blocked_on() {
+    let host = bare();
+    host.chain(1).set_balance(FEED, U256::from(5));
+    host.chain(1).mine(1);
+    host.enter(|| {
+        let at = BlockId::number(1);
+        let balance = block_on(provider(1).get_balance(FEED).block_id(at));
+        assert_eq!(balance.unwrap(), U256::from(5));
+        let feed = Feed::new(FEED, provider(1));
+        let absent = block_on(feed.latestAnswer().call());
+        assert!(absent.is_err(), "there is no such contract");
+    });
+}
+
+#[test]
 fn what_is_joined_goes_out_as_one_batch_for_each_chain() {
     let host = bare();
     host.enter(|| {

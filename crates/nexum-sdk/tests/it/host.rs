@@ -110,6 +110,56 @@ fn log_lines_are_kept_and_their_arguments_are_not_evaluated_below_the_level() {
     assert_eq!(lines, ["info one 1", "warn two", "trace three 3"]);
 }
 
+#[test]
+fn the_level_is_of_one_instance_and_ends_with_it() {
+    #[derive(Debug)]
+    struct Terse;
+    impl Module for Terse {
+        type Instance = Self;
+
+        fn init(_: nexum_sdk::module::Config) -> nexum_sdk::Result<Self> {
+            log::info!("begun");
+            Ok(Self)
+        }
+        fn on_event(_: &mut Self, event: Event) -> nexum_sdk::Result<()> {
+            log::info!("an event");
+            log::set_max_level(log::Level::Warn);
+            match event {
+                Event::Block(block) if block.number == 9 => {
+                    Err(nexum_sdk::HostError::invalid_input("no"))
+                }
+                _ => Ok(()),
+            }
+        }
+    }
+    let (terse, other) = (bare(), bare());
+    let mut module = terse.start::<Terse>().unwrap();
+    module.dispatch(block(1, 0)).unwrap();
+    module.dispatch(block(1, 0)).unwrap();
+    assert_eq!(lines(&terse), ["begun", "an event"]);
+
+    let mut beside = other.start::<Terse>().unwrap();
+    beside.dispatch(block(1, 0)).unwrap();
+    assert_eq!(lines(&other), ["begun", "an event"]);
+    terse.enter(|| log::info!("a test's own"));
+    module.dispatch(block(1, 0)).unwrap();
+    assert_eq!(lines(&terse), ["begun", "an event", "a test's own"]);
+
+    terse.forget();
+    module.restart().unwrap();
+    module.dispatch(block(1, 0)).unwrap();
+    assert_eq!(lines(&terse), ["begun", "an event"], "after a restart");
+
+    terse.forget();
+    module.dispatch(block(9, 0)).unwrap_err();
+    module.dispatch(block(1, 0)).unwrap();
+    assert_eq!(lines(&terse), ["begun", "an event"], "after a failure");
+}
+
+fn lines(host: &MockHost) -> Vec<String> {
+    host.logs().into_iter().map(|line| line.message).collect()
+}
+
 fn unreachable() -> u8 {
     panic!("nobody reads it")
 }

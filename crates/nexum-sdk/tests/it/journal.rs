@@ -1,6 +1,8 @@
 //! Effects that must happen once.
 
-use nexum_sdk::{Attempt, Event, HostError, Journal, Tick, local_store, testing::Failure};
+use nexum_sdk::{
+    Attempt, Event, HostError, Journal, JournalEntry, Tick, local_store, testing::Failure,
+};
 
 use crate::{bare, module};
 
@@ -109,4 +111,45 @@ fn a_panic_is_told_as_one() {
         panic!("the handler panics");
     };
     assert_eq!(message, "after the effect");
+}
+
+/// The journal after an upgrade: what was a number is a text.
+const UPGRADED: Journal<String, u64> =
+    Journal::new("sent/").versioned(2, |stored| match stored.version() {
+        1 => Ok(stored.decode::<JournalEntry<u64, String>>()?.map(
+            |id| format!("order {id}"),
+            |reference| reference.len() as u64,
+        )),
+        _ => Err(stored.unknown()),
+    });
+
+#[test]
+fn an_upgrade_between_the_effect_and_its_outcome_reads_what_was_noted_before() {
+    let host = bare();
+    host.enter(|| {
+        let Attempt::New(_cut_off) = SENT.begin("open", &7).unwrap() else {
+            panic!("nobody has tried it");
+        };
+        let Attempt::New(intent) = SENT.begin("closed", &8).unwrap() else {
+            panic!("nobody has tried it");
+        };
+        intent.done("landed".into()).unwrap();
+    });
+    host.enter(|| {
+        let Attempt::Unknown(intent) = UPGRADED.begin("open", &"new".into()).unwrap() else {
+            panic!("it was begun before the upgrade");
+        };
+        assert_eq!(intent.noted(), "order 7");
+        assert_eq!(intent.done(5).unwrap(), 5);
+        assert!(matches!(
+            UPGRADED.begin("closed", &"new".into()).unwrap(),
+            Attempt::Done(6)
+        ));
+    });
+    host.enter(|| {
+        let again = UPGRADED.begin("open", &"new".into()).unwrap();
+        assert!(matches!(again, Attempt::Done(5)), "in today's version");
+        let error = SENT.begin("open", &7).unwrap_err();
+        assert!(error.message.contains("is of version 2"), "{error}");
+    });
 }

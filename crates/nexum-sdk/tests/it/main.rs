@@ -4,6 +4,7 @@
 
 mod chain;
 mod effects;
+mod errors;
 mod host;
 mod journal;
 mod play;

@@ -58,6 +58,15 @@ impl Branch {
         }
     }
 
+    /// Makes what was set so far the state of the genesis block, where that is all there is.
+    pub(super) fn begin(&mut self) {
+        if let [genesis] = self.canonical.as_mut_slice() {
+            let state = Arc::clone(&self.next_state);
+            *genesis = Arc::new(ChainBlock::genesis(self.chain_id, state));
+            self.by_hash.insert(genesis.hash, Arc::clone(genesis));
+        }
+    }
+
     /// Mines `count` blocks. The first takes the logs and balances set since the last one.
     pub fn mine(&mut self, count: u64) {
         for _ in 0..count {

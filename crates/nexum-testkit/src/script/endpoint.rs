@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::words::{ScriptProblem, duration, number};
+use super::words::{ScriptProblem, count, duration, number};
 use crate::{Fault, Injection, RateLimit, Wording};
+
+/// How long an answer can be at most: it is made in memory.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// One change of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +193,7 @@ fn fail(words: &[&str]) -> Result<Option<Injection>, ScriptProblem> {
             (Fault::Status { code, retry_after }, rest)
         }
         ["enormous", bytes, rest @ ..] => {
-            let bytes = number(bytes)? as usize;
+            let bytes = count(bytes, "bytes", MAX_BYTES)? as usize;
             (Fault::Enormous { bytes }, rest)
         }
         [word, rest @ ..] => {

@@ -5,8 +5,13 @@ use std::{str::FromStr, time::Duration};
 use super::{
     Action, Script, ScriptError, Step, abi, endpoint,
     lexer::{Word, texts, words_of},
-    words::{self, ScriptProblem, address, amount, duration, nearest, number},
+    words::{self, ScriptProblem, address, amount, count, duration, nearest, number},
 };
+
+/// What one line can ask for at most: each is kept in memory, and endpoints are open sockets.
+const MAX_BLOCKS: u64 = 100_000;
+const MAX_LOGS: u64 = 10_000;
+const MAX_ENDPOINTS: u64 = 16;
 
 /// The pace where a script names none.
 const DEFAULT_PACE: Duration = Duration::from_millis(200);
@@ -136,7 +141,7 @@ fn action(words: &[Word]) -> Result<Action, ScriptProblem> {
     }
     match all.as_slice() {
         ["mine"] => Ok(Action::Mine(1)),
-        ["mine", count] => Ok(Action::Mine(number(count)?)),
+        ["mine", blocks] => Ok(Action::Mine(count(blocks, "blocks", MAX_BLOCKS)?)),
         ["mine", ..] => Err(ScriptProblem::Form("mine [blocks]")),
         ["emit", ..] => Ok(Action::Logs(vec![abi::emit(&words[1..])?])),
         ["call", ..] => {
@@ -144,8 +149,9 @@ fn action(words: &[Word]) -> Result<Action, ScriptProblem> {
             Ok(Action::Call(to, input, answer))
         }
         ["log", log @ ..] => Ok(Action::Logs(vec![words::log(log, 0)?])),
-        ["logs", count, log @ ..] => {
-            let copies = (0..number(count)?).map(|copy| words::log(log, copy));
+        ["logs", copies, log @ ..] => {
+            let copies = count(copies, "logs", MAX_LOGS)?;
+            let copies = (0..copies).map(|copy| words::log(log, copy));
             Ok(Action::Logs(copies.collect::<Result<_, _>>()?))
         }
         ["logs"] => Err(ScriptProblem::Form("logs <count> <address> <event> …")),
@@ -156,7 +162,7 @@ fn action(words: &[Word]) -> Result<Action, ScriptProblem> {
         }),
         ["reorg", depth, "late", late] => Ok(Action::Replay {
             depth: number(depth)?,
-            late: number(late)?,
+            late: count(late, "blocks", MAX_BLOCKS)?,
         }),
         ["reorg", ..] => Err(REORG),
         ["rollback", depth] => Ok(Action::Rollback(number(depth)?)),
@@ -174,7 +180,7 @@ fn action(words: &[Word]) -> Result<Action, ScriptProblem> {
         }
         ["balance", ..] => Err(BALANCE),
         ["endpoint", which, words @ ..] if !words.is_empty() => {
-            let which = number(which)? as usize;
+            let which = count(which, "endpoints", MAX_ENDPOINTS)? as usize;
             match endpoint::parse(words) {
                 Some(change) => Ok(Action::Endpoint(Some(which), change?)),
                 None => Err(ScriptProblem::UnknownAction {

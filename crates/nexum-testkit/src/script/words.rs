@@ -45,6 +45,16 @@ pub enum ScriptProblem {
     /// A number is none.
     #[error("'{0}' is not a number of blocks or a chain id")]
     Number(String),
+    /// A count is more than anyone could want, and than could be played.
+    #[error("{count} is more {what} than there can be: at most {most}")]
+    TooMany {
+        /// How many were asked for.
+        count: u64,
+        /// Of what.
+        what: &'static str,
+        /// How many there can be.
+        most: u64,
+    },
     /// An address is none.
     #[error("'{0}' is not an address: 0x and up to 40 hex digits")]
     Address(String),
@@ -127,6 +137,24 @@ pub enum ScriptProblem {
         "'state' and 'config' say what the module begins with: write them before the first step"
     )]
     TooLate,
+    /// A key of the state or of the configuration has a value already.
+    #[error("line {line} says already what '{key}' is: take one of the two out")]
+    Twice {
+        /// The key.
+        key: String,
+        /// The line that has it first.
+        line: usize,
+    },
+    /// A key of the configuration is a value and a table.
+    #[error("'{key}' is a table of the configuration or a value, and line {line} has '{other}'")]
+    ValueAndTable {
+        /// The key.
+        key: String,
+        /// The line that has the other one.
+        line: usize,
+        /// The key there.
+        other: String,
+    },
     /// A status code is none.
     #[error("'{0}' is not a status code such as 200")]
     Status(String),
@@ -207,6 +235,15 @@ pub(crate) fn nearest(
 pub(crate) fn number(text: &str) -> Result<u64, ScriptProblem> {
     text.parse()
         .map_err(|_: ParseIntError| ScriptProblem::Number(text.into()))
+}
+
+/// A number of `what`, of which there can be `most`.
+pub(super) fn count(text: &str, what: &'static str, most: u64) -> Result<u64, ScriptProblem> {
+    let count = number(text)?;
+    if count > most {
+        return Err(ScriptProblem::TooMany { count, what, most });
+    }
+    Ok(count)
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, ScriptProblem> {

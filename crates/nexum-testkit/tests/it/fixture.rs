@@ -23,7 +23,7 @@ fn emitted(line: &str) -> NewLog {
 
 fn called(line: &str) -> (CallInput, CallAnswer) {
     let fixture = fixture(&format!("chain 1\n{line}"));
-    let Act::Chain(1, Action::Call(to, input, answer)) = fixture.steps[0].act.clone() else {
+    let Act::Genesis(1, Action::Call(to, input, answer)) = fixture.steps[0].act.clone() else {
         panic!("{fixture:?}");
     };
     assert_eq!(to, Address::with_last_byte(0xfe));
@@ -41,7 +41,7 @@ fn every_script_is_a_fixture() {
     let script: Script = text.parse().unwrap();
     let fixture = fixture(text);
     let steps = fixture.steps.iter().map(|step| match &step.act {
-        Act::Chain(31337, action) => (step.line, action.clone()),
+        Act::Genesis(31337, action) | Act::Chain(31337, action) => (step.line, action.clone()),
         other => panic!("{other:?}"),
     });
     let expected = script
@@ -171,20 +171,9 @@ fn calls_are_answered_by_function_and_by_arguments() {
 /// What alloy's multicall sends and reads, by another encoder than the one that answers.
 #[test]
 fn reads_that_go_through_multicall_are_answered_one_by_one() {
-    let story = fixture(
-        "chain 1\ncall 0xfe get() returns (uint256) = 7\ncall 0xfd get() reverts \"shut\"\nmine",
-    );
-    let chain = &story.scripted_chains()[0];
-    for step in &story.steps {
-        let Act::Chain(_, action) = &step.act else {
-            continue;
-        };
-        let step = nexum_testkit::Step {
-            line: step.line,
-            action: action.clone(),
-        };
-        step.apply(chain).unwrap();
-    }
+    let story =
+        fixture("chain 1\ncall 0xfe get() returns (uint256) = 7\ncall 0xfd get() reverts \"shut\"");
+    let chain = story.scripted_chain(1).unwrap();
     let get = keccak256("get()")[..4].to_vec();
     let ask = |targets: &[(u8, bool)]| {
         let calls = targets.iter().map(|(target, allow_failure)| {
@@ -223,6 +212,68 @@ fn reads_that_go_through_multicall_are_answered_one_by_one() {
         ask(&[(0xfe, true), (0xaa, true)]).unwrap_err()["code"],
         -32000
     );
+}
+
+#[test]
+fn what_stands_first_before_the_first_block_is_there_from_genesis_on() {
+    let story = fixture(
+        "chain 1\nbalance 0xa1 = 5 wei\ncall 0xfe get() returns (uint256) = 7\n\
+         balance 0xa1 += 1 wei\ncall 0xfe get() returns (uint256) = 8\nmine 0\n\
+         balance 0xb2 += 3 wei\nmine\nbalance 0xc3 = 1 wei\nmine\n\
+         chain 2\nbalance 0xa1 = 9 wei",
+    );
+    let at_genesis = story.steps.iter();
+    let at_genesis = at_genesis.filter(|step| matches!(step.act, Act::Genesis(..)));
+    let lines: Vec<_> = at_genesis.map(|step| step.line).collect();
+    assert_eq!(lines, [2, 3, 7, 12]);
+
+    let chain = story.scripted_chain(1).unwrap();
+    let account = Address::with_last_byte;
+    let balance = |last| chain.head().balance(&account(last));
+    assert_eq!(chain.head().number, 0);
+    let balances = [0xa1, 0xb2, 0xc3].map(balance);
+    assert_eq!(balances, [5, 3, 0].map(U256::from));
+    let get = Bytes::from(keccak256("get()")[..4].to_vec());
+    let call = json!([{ "to": account(0xfe), "input": get }, "latest"]);
+    assert_eq!(chain.answer("eth_call", &call).unwrap(), json!(word(7)));
+    let genesis = json!([chain.head().hash, false]);
+    let by_hash = chain.answer("eth_getBlockByHash", &genesis).unwrap();
+    assert_eq!(by_hash["number"], "0x0");
+
+    let other = story.scripted_chain(2).unwrap();
+    assert_eq!(other.head().balance(&account(0xa1)), U256::from(9));
+
+    let short = fixture("chain 1\nmine 0\nbalance 0xa1 -= 1 wei");
+    let refused = short.scripted_chain(1).unwrap_err().to_string();
+    assert!(refused.starts_with("line 3: the balance of "), "{refused}");
+}
+
+#[test]
+fn lines_that_no_block_takes_are_known() {
+    for (lines, waiting) in [
+        ("balance 0xa1 = 1\ncall 0xfe 0x12345678 = 0x", [].as_slice()),
+        ("log 0xa1 anonymous\nmine", &[]),
+        ("log 0xa1 anonymous", &[2]),
+        ("log 0xa1 anonymous\nmine 0", &[2]),
+        ("mine\nbalance 0xa1 = 1\nemit 0xa1 E()", &[3, 4]),
+        ("mine\nlog 0xa1 anonymous\nreorg 1\nmine", &[3]),
+        (
+            "mine\nlog 0xa1 anonymous\nrollback 1\nlog 0xa1 anonymous\nmine",
+            &[3],
+        ),
+        (
+            "mine\nreorg 1 {\nlog 0xa1 anonymous\nmine\nlog 0xb2 anonymous\n}",
+            &[6],
+        ),
+        ("mine\nreorg 1 {\nlog 0xa1 anonymous\n}\nmine", &[]),
+        (
+            "log 0xa1 anonymous\nchain 2\nmine\nlog 0xa1 anonymous\nchain 1\nmine",
+            &[5],
+        ),
+    ] {
+        let story = fixture(&format!("chain 1\n{lines}"));
+        assert_eq!(story.without_block(), waiting, "{lines}");
+    }
 }
 
 #[test]
@@ -461,6 +512,39 @@ fn what_is_wrong_is_told_at_its_line_with_what_was_meant() {
             "line 3: 'expect {' cannot stand in a branch",
         ),
         ("chain one", "'one' is not a number"),
+        (
+            "logs 200000000 0xc0 anonymous",
+            "200000000 is more logs than there can be: at most 10000",
+        ),
+        (
+            "mine 18446744073709551615",
+            "is more blocks than there can be: at most 100000",
+        ),
+        ("reorg 1 late 100001", "100001 is more blocks"),
+        (
+            "endpoint 5000 down",
+            "5000 is more endpoints than there can be: at most 16",
+        ),
+        (
+            "fail enormous 1000000000000",
+            "is more bytes than there can be: at most 1073741824",
+        ),
+        (
+            "state a = 1\nstate b = 1\nstate a = 1",
+            "line 4: line 2 says already what 'a' is",
+        ),
+        (
+            "config a = 1\nconfig a = 2",
+            "line 3: line 2 says already what 'a' is",
+        ),
+        (
+            "config a = 1\nconfig ab = 1\nconfig a.b = 2",
+            "line 4: 'a.b' is a table of the configuration or a value, and line 2 has 'a'",
+        ),
+        (
+            "config a.b.c = 1\nconfig a.b = 2",
+            "line 3: 'a.b' is a table of the configuration or a value, and line 2 has 'a.b.c'",
+        ),
     ] {
         let text = error(&format!("chain 1\n{line}"));
         assert!(text.contains(part), "{line}\n{text}");
@@ -523,6 +607,34 @@ fn expectations_that_are_not_met_say_what_there_is_instead() {
         .unmet::<()>(&expectations[6..], |_| Ok(None))
         .unwrap();
     assert_eq!(unmet.len(), 1);
+}
+
+/// The blocks of a page of the reference.
+fn examples(page: &str) -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/");
+    let text = std::fs::read_to_string(format!("{folder}{page}")).unwrap();
+    let parts = text.split("```").skip(1).step_by(2);
+    parts
+        .map(|block| block.strip_prefix("text\n").unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_examples_of_the_reference_can_be_played() {
+    let [whole] = examples("fixture.md").try_into().unwrap();
+    assert_eq!(fixture(&whole).without_block(), [0; 0]);
+
+    let [whole, lines] = examples("script.md").try_into().unwrap();
+    let script: Script = whole.parse().unwrap();
+    assert_eq!(fixture(&whole).without_block(), [0; 0]);
+    let chain = script.chain();
+    for step in &script.steps {
+        if !matches!(step.action, Action::Endpoint(..)) {
+            step.apply(&chain).unwrap();
+        }
+    }
+    assert_eq!(chain.head().number, 4);
+    assert_eq!(fixture(&format!("chain 1\n{lines}")).steps.len(), 4);
 }
 
 #[test]
