@@ -7,7 +7,7 @@ use std::{
 };
 
 use nexum_engine::{Accounts, NoChains, NoServers};
-use nexum_host::{Host, LoadError, LogRate, ModuleSpec, NothingKept, SystemClock};
+use nexum_host::{Host, LoadError, Loaded, LogRate, ModuleSpec, NothingKept, SystemClock};
 use nexum_manifest::ModuleFile;
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ use crate::{
     exit::{Failure, FailureReport},
     output,
     project::{self, MANIFEST, Project},
-    sources,
+    sources, trial,
 };
 
 /// What `--json` prints.
@@ -87,12 +87,13 @@ fn examine(project: &Project, report: &mut Report, json: bool) -> Result<(), Fai
             project::shown(newer).display()
         ));
     }
-    let refusal = refusal(&file, &bytes)?;
-    report.component = Some(refusal.is_none());
-    match refusal {
-        Some(error) => Err(build::refused(&file, &error)),
-        None => say(&format!("{}: ok\n", component.display())),
+    report.component = Some(false);
+    let loaded = load(&file, &bytes)?.map_err(|error| build::refused(&file, &error))?;
+    if let Some(problem) = trial::of_config(&file, &loaded)? {
+        return Err(Failure::Refused(problem.into()));
     }
+    report.component = Some(true);
+    say(&format!("{}: ok\n", component.display()))
 }
 
 /// A file that the component is made of and that was saved after it was built: what an old
@@ -109,8 +110,8 @@ fn newer(project: &Project, component: &Path) -> Option<PathBuf> {
         .find(|source| time(source).is_some_and(|saved| saved >= built))
 }
 
-/// Why an engine would refuse the component under this manifest.
-fn refusal(file: &ModuleFile, bytes: &[u8]) -> Result<Option<LoadError>, Failure> {
+/// The component as an engine loads it under this manifest, or why it would refuse it.
+fn load(file: &ModuleFile, bytes: &[u8]) -> Result<Result<Loaded, LoadError>, Failure> {
     let manifest = file.manifest();
     let host = Host::new(Arc::new(SystemClock::new()))
         .map_err(|error| Failure::other("the wasm engine", error))?;
@@ -130,5 +131,5 @@ fn refusal(file: &ModuleFile, bytes: &[u8]) -> Result<Option<LoadError>, Failure
             Accounts::default().of_module(manifest.name.clone(), Default::default()),
         ),
     };
-    Ok(host.load(bytes, spec, &NothingKept).err())
+    Ok(host.load(bytes, spec, &NothingKept))
 }

@@ -11,6 +11,7 @@ mod new;
 mod output;
 mod project;
 mod sources;
+mod trial;
 
 use std::{env, ffi::OsString, process::ExitCode};
 

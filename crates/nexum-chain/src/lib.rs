@@ -8,7 +8,6 @@
 //! This crate knows no modules, keeps nothing on disk, and shows no secret of a URL: an endpoint
 //! is named by scheme, host and port in logs and errors alike.
 
-mod allowlist;
 mod backoff;
 mod chains;
 mod error;
@@ -27,13 +26,13 @@ mod stats;
 mod transport;
 mod weights;
 
-pub use allowlist::{ALLOWED_METHODS, is_allowed};
 pub use chains::Chains;
 pub use error::{ChainError, WrongChainId, WrongChainIds};
 pub use feed::{
     Feed, FeedBlock, FeedItem, FeedReader, FeedStatus, Interest, Oddities, Place, Position,
 };
 pub use limited::Limited;
+pub use nexum_types::{ALLOWED_METHODS, is_allowed};
 pub use rate::RateLimiter;
 pub use stats::{ChainStats, EndpointState, EndpointStats, ErrorKind};
 

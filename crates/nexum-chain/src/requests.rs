@@ -6,7 +6,7 @@ use nexum_types::{BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, RpcReq
 use serde_json::value::RawValue;
 
 use crate::{
-    Chains, allowlist, failure,
+    Chains, failure,
     limits::{MAX_BATCH, MAX_BATCH_BYTES, MAX_PARAMS_BYTES},
     reads::{Reads, lost},
 };
@@ -88,7 +88,7 @@ impl Chains {
 /// Refuses what must not, or cannot, be sent; answers the parameters as they go out.
 fn check(request: &RpcRequest) -> Result<Box<RawValue>, HostError> {
     let RpcRequest { method, params } = request;
-    if !allowlist::is_allowed(method) {
+    if !nexum_types::is_allowed(method) {
         let shown: String = method.chars().take(64).collect();
         let message = format!("the method {shown:?} is not allowed; modules only read");
         return Err(error(HostErrorKind::Denied, message).with_code(METHOD_NOT_FOUND));

@@ -5,6 +5,8 @@ use crate::{Result, host};
 
 /// The most requests that one batch takes.
 pub const MAX_BATCH_REQUESTS: usize = 256;
+/// The most bytes of parameters that one request takes.
+pub const MAX_PARAMS_BYTES: usize = 1024 * 1024;
 /// The most bytes of parameters that one batch takes.
 pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 

@@ -4,6 +4,7 @@
 //! This crate does no I/O and holds no async runtime. A port here is a trait that one room
 //! implements and another calls, so that siblings never name each other.
 
+mod allowlist;
 mod chain;
 mod config;
 mod cursor;
@@ -18,6 +19,7 @@ mod rate;
 mod state;
 mod write_set;
 
+pub use allowlist::{ALLOWED_METHODS, is_allowed};
 pub use chain::{BoxFuture, ChainRpc, RpcRequest, RpcResult};
 pub use config::{Config, ConfigScalar, ConfigValue};
 pub use cursor::{Cursor, Delivered, Depth, ScheduleId, Source};

@@ -7,6 +7,7 @@ use std::{
 };
 
 use nexum_testkit::guests::target_dir;
+use tempfile::TempDir;
 
 use crate::package::{Ended, cargo_nexum};
 
@@ -34,7 +35,7 @@ fn nexum(folder: &Path, arguments: &[&str]) -> Ended {
 }
 
 /// A new module from a template, through everything that an author does first.
-fn is_right(template: &str, name: &str) {
+fn is_right(template: &str, name: &str) -> TempDir {
     let parent = tempfile::tempdir().unwrap();
     let ended = nexum(parent.path(), &["new", name, "--template", template]).ends(0);
     ended
@@ -63,26 +64,47 @@ fn is_right(template: &str, name: &str) {
     nexum(&folder, &["check"]).ends(0).prints("module.wasm: ok");
     let size = fs::metadata(bundle.join("module.wasm")).unwrap().len();
     assert!(size < 200_000, "{template}: {size} bytes");
+    parent
 }
 
 #[test]
 fn a_module_of_blocks() {
-    is_right("block", "scaffold-block");
+    let parent = is_right("block", "scaffold-block");
+    // Values of the right type that are none of what the module wants.
+    let folder = parent.path().join("scaffold-block");
+    let manifest = fs::read_to_string(folder.join("nexum.toml")).unwrap();
+    let manifest = manifest
+        .replace("0x00000000219ab540356cBB839Cbe05303d7705Fa", "0x1234")
+        .replace("1000000000000000000", "many");
+    fs::write(folder.join("nexum.toml"), manifest).unwrap();
+    let ended = nexum(&folder, &["check"]).ends(3);
+    ended
+        .tells("nexum.toml:17:")
+        .tells("the module does not take its configuration")
+        .tells("`address`")
+        .tells("`threshold_wei`");
+    let report = nexum(&folder, &["check", "--json"]).ends(3).json();
+    assert_eq!(report["component"], false);
+    // What is not there may be the operator's to give.
+    let text = fs::read_to_string(folder.join("nexum.toml")).unwrap();
+    let (without, _) = text.split_once("[config]").unwrap();
+    fs::write(folder.join("nexum.toml"), without).unwrap();
+    nexum(&folder, &["check"]).ends(0).prints("module.wasm: ok");
 }
 
 #[test]
 fn a_module_of_logs() {
-    is_right("log", "scaffold-log");
+    let _ = is_right("log", "scaffold-log");
 }
 
 #[test]
 fn a_module_of_a_schedule() {
-    is_right("cron", "scaffold-cron");
+    let _ = is_right("cron", "scaffold-cron");
 }
 
 #[test]
 fn an_empty_module() {
-    is_right("empty", "scaffold-empty");
+    let _ = is_right("empty", "scaffold-empty");
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn module() -> Module {
     Module::fixture("mirror")
         .config("one = 1")
         .config("two.three = \"x\"")
+        .limited("max_state_bytes = 10485760")
         .logs("address = \"0x00000000000000000000000000000000000000c0\"")
         .logs("event = \"Pong(uint256 value)\"")
 }
@@ -118,6 +119,18 @@ async fn one_script_leaves_the_same_on_the_mock_host_and_on_the_engine() {
         "block 3 fails once and block 5 panics once"
     );
     assert_eq!(said("+2/0"), 1);
+    let refused = |key: &str| String::from_utf8(mock.state[key].clone()).unwrap();
+    assert!(refused("refused/chain/0").starts_with("chain Denied "));
+    for key in [
+        "refused/chain/1",
+        "refused/chain/2",
+        "refused/set/0",
+        "refused/set/1",
+    ] {
+        assert!(refused(key).contains(" InvalidInput "), "{}", refused(key));
+    }
+    assert!(refused("refused/full").starts_with("local-store "));
+    assert_eq!(mock.state["filled"], 9_u32.to_le_bytes());
     assert_eq!(said("-5/2"), 1, "{:?}", mock.lines);
     assert!(mock.state.contains_key("once/6"));
     assert!(!mock.state.contains_key("value/5/2"));

@@ -43,8 +43,13 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 impl From<ConfigErrors> for HostError {
-    /// `invalid-input` in the domain `config`.
+    /// `invalid-input` in the domain `config`, with the keys as data, a blank between two.
     fn from(errors: ConfigErrors) -> Self {
-        Self::invalid_input(errors.to_string()).in_domain("config")
+        let keys: Vec<_> = errors.problems().map(|problem| &*problem.key).collect();
+        let error = Self::invalid_input(errors.to_string()).in_domain("config");
+        Self {
+            data: Some(keys.join(" ")),
+            ..error
+        }
     }
 }

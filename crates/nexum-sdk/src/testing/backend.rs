@@ -1,8 +1,9 @@
 //! The functions of the contract, on a mock host.
 
 use alloy_primitives::{Address, B256, Bytes, keccak256};
-use nexum_manifest::Capability;
+use nexum_manifest::{Capability, IdentityMethod};
 use nexum_types::{CallState, StateError};
+use serde_json::Value;
 
 use super::{
     MockHost, World,
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     HostError, HostErrorKind, Message, Result,
-    chain::{MAX_BATCH_REQUESTS, RpcRequest},
+    chain::{MAX_BATCH_BYTES, MAX_BATCH_REQUESTS, MAX_PARAMS_BYTES, RpcRequest},
     host::Host,
     http::{Request, Response},
     log::Level,
@@ -41,8 +42,21 @@ impl MockHost {
         access(call).map_err(|error| state_error(&error))
     }
 
+    /// Denies what the manifest does not name of `identity`, as the engine does.
+    fn identity(&self, method: IdentityMethod) -> Result<std::cell::RefMut<'_, World>> {
+        let world = self.declared(Capability::Identity);
+        if world.manifest.identity.contains(&method) {
+            return Ok(world);
+        }
+        let message = format!(
+            "add \"{method}\" to `methods` under [capabilities.identity] in nexum.toml to use it"
+        );
+        Err(HostError::new(HostErrorKind::Denied, message).in_domain("identity"))
+    }
+
     /// Asks a chain; an exchange is counted by whoever calls.
     fn ask(&self, chain_id: u64, request: &RpcRequest) -> Result<String> {
+        check_request(request)?;
         let source = {
             let mut world = self.declared(Capability::Chain);
             let params = serde_json::from_str(&request.params).unwrap_or_default();
@@ -67,6 +81,29 @@ impl MockHost {
     }
 }
 
+/// What the engine refuses before a node is asked: a method that does not only read, and more than
+/// it takes.
+fn check_request(request: &RpcRequest) -> Result<()> {
+    let RpcRequest { method, params } = request;
+    let refused = |kind, message: String| Err(HostError::new(kind, message).in_domain("chain"));
+    if !nexum_types::is_allowed(method) {
+        let message = format!("the method {method:?} is not allowed; modules only read");
+        return refused(HostErrorKind::Denied, message);
+    }
+    if params.len() > MAX_PARAMS_BYTES {
+        let len = params.len();
+        let message = format!("params have at most {MAX_PARAMS_BYTES} bytes, not {len}");
+        return refused(HostErrorKind::InvalidInput, message);
+    }
+    match serde_json::from_str(params) {
+        Ok(Value::Array(_) | Value::Object(_)) => Ok(()),
+        _ => {
+            let message = "params must be the text of a JSON array or object".to_owned();
+            refused(HostErrorKind::InvalidInput, message)
+        }
+    }
+}
+
 impl Host for MockHost {
     fn chain_request(&self, chain_id: u64, request: &RpcRequest) -> Result<String> {
         self.check_chain(chain_id)?;
@@ -81,6 +118,11 @@ impl Host for MockHost {
         self.check_chain(chain_id)?;
         if requests.len() > MAX_BATCH_REQUESTS {
             let message = format!("a batch has at most {MAX_BATCH_REQUESTS} requests");
+            return Err(HostError::invalid_input(message).in_domain("chain"));
+        }
+        let bytes: usize = requests.iter().map(|request| request.params.len()).sum();
+        if bytes > MAX_BATCH_BYTES {
+            let message = format!("a batch has at most {MAX_BATCH_BYTES} bytes, not {bytes}");
             return Err(HostError::invalid_input(message).in_domain("chain"));
         }
         Ok(requests
@@ -110,11 +152,12 @@ impl Host for MockHost {
     }
 
     fn accounts(&self) -> Result<Vec<Address>> {
-        Ok(self.declared(Capability::Identity).accounts.addresses())
+        let world = self.identity(IdentityMethod::Accounts)?;
+        Ok(world.accounts.addresses())
     }
 
     fn sign(&self, account: Address, message: &[u8]) -> Result<Vec<u8>> {
-        let mut world = self.declared(Capability::Identity);
+        let mut world = self.identity(IdentityMethod::Sign)?;
         let signature = world.accounts.sign_message(account, message)?;
         world.observed.signed.push(Signed {
             account,
@@ -124,7 +167,7 @@ impl Host for MockHost {
     }
 
     fn sign_typed_data(&self, account: Address, json: &str) -> Result<Vec<u8>> {
-        let mut world = self.declared(Capability::Identity);
+        let mut world = self.identity(IdentityMethod::SignTypedData)?;
         let signature = world.accounts.sign_typed_data(account, json)?;
         world.observed.signed.push(Signed {
             account,

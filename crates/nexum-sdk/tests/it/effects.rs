@@ -4,11 +4,11 @@ use nexum_sdk::{
     HostErrorKind, Messaging, RemoteStore, Signer,
     alloy::primitives::{B256, eip191_hash_message},
     http::{self, Header, Response},
-    testing::{Published, SignedMessage},
+    testing::{MockHost, Published, SignedMessage},
 };
 use serde_json::json;
 
-use crate::bare;
+use crate::{bare, manifest};
 
 fn response(status: u16, body: &str) -> Response {
     Response {
@@ -145,4 +145,28 @@ fn messages_and_content_are_found_again() {
         payload: "one".into(),
     };
     assert_eq!(host.published(), [published]);
+}
+
+#[test]
+fn what_the_manifest_does_not_name_of_identity_is_denied() {
+    let whole = manifest("");
+    let host = MockHost::of(&whole.replace("\"sign\", ", ""));
+    let _ = host.add_account();
+    host.enter(|| {
+        let denied = Signer::first().unwrap().sign_message("hello").unwrap_err();
+        assert_eq!(denied.kind, HostErrorKind::Denied);
+        assert_eq!(
+            denied.message,
+            "add \"sign\" to `methods` under [capabilities.identity] in nexum.toml to use it"
+        );
+    });
+}
+
+#[test]
+fn a_method_that_does_more_than_read_is_denied_whatever_the_test_answers() {
+    let host = MockHost::of(&manifest("")).on_request(1, "eth_sendRawTransaction", |_| {
+        Ok(serde_json::json!("0x00"))
+    });
+    let denied = host.enter(|| nexum_sdk::chain::request(1, "eth_sendRawTransaction", "[]"));
+    assert_eq!(denied.unwrap_err().kind, HostErrorKind::Denied);
 }

@@ -29,6 +29,8 @@ required = [1, 100]
 [capabilities]
 required = ["chain", "local-store", "logging", "clock", "random"]
 optional = ["identity", "remote-store", "messaging", "http"]
+[capabilities.identity]
+methods = ["accounts", "sign", "sign-typed-data"]
 [capabilities.http]
 allow = ["api.example.org", "a.example", "b.example"]
 
