@@ -128,6 +128,53 @@ async fn price_alert_tells_of_a_crossing_once_whatever_is_restarted() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn balance_watch_tells_what_transactions_change_and_stores_what_the_node_says() {
+    const OTHER: &str = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8";
+    log::keep();
+    let node = Deployed::contract("Feed").await;
+    let pays = async |wei: &str| {
+        let payment = json!({ "from": node.account, "to": OTHER, "value": wei });
+        let receipt = node.send(payment).await;
+        assert_eq!(receipt["status"], "0x1", "{receipt}");
+    };
+    let world = node.world("balance-watch");
+    let engine = world.start().await;
+    engine.reaches("balance-watch", 1).await;
+    // 1.5 ether, and less than the threshold of the manifest.
+    pays("0x14d1120d7b160000").await;
+    pays("0x38d7ea4c68000").await;
+    engine.reaches("balance-watch", 3).await;
+    engine.crash();
+    drop(world.state_after_crash("balance-watch").await);
+    let engine = world.start().await;
+    pays("0x1bc16d674ec80000").await;
+    engine.reaches("balance-watch", 4).await;
+    engine.stop().await;
+
+    let of_other: Vec<_> = said("balance-watch")
+        .into_iter()
+        .filter_map(|line| line.strip_prefix(OTHER).map(str::to_owned))
+        .collect();
+    assert_eq!(
+        of_other,
+        [
+            ": 10000 ether at block 1, first seen",
+            ": 10000 → 10001.5 ether (+1.5) at block 2",
+            ": 10001.501 → 10003.501 ether (+2) at block 4",
+        ]
+    );
+    let state = world.state("balance-watch");
+    for account in [node.account.as_str().unwrap(), OTHER] {
+        let balance = node.anvil.rpc("eth_getBalance", json!([account, "latest"]));
+        let balance = balance.await.unwrap();
+        let balance: U256 = balance.as_str().unwrap().parse().unwrap();
+        let stored = state.text(&format!("balance/{account}"));
+        assert_eq!(stored, Some(balance.to_string()), "{account}");
+    }
+    assert_eq!(state.text("last_block").as_deref(), Some("4"));
+}
+
 /// What an account has sent and received.
 type Totals = BTreeMap<Address, (U256, U256)>;
 
