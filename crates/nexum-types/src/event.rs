@@ -26,7 +26,8 @@ pub enum Event {
 pub struct Tick {
     /// The instant at which it was due, in milliseconds since the Unix epoch, UTC.
     pub fired_at_ms: u64,
-    /// The schedule as the manifest writes it.
+    /// The schedule as the manifest writes it: the value of `schedule`, with the time zone behind it
+    /// where it has one other than UTC, or that of `every`.
     pub schedule: String,
 }
 
