@@ -3,7 +3,7 @@
 use std::{
     mem,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -228,6 +228,7 @@ impl Engine {
             egress,
             accounts,
             file,
+            reloading: Mutex::default(),
             code: Keeping::new(cache, Arc::clone(&state_dir)),
             remembered: Arc::new(Remembered::of(&state_dir)),
             state_dir,

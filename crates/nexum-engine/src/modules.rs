@@ -55,6 +55,8 @@ pub(crate) struct Core {
     pub(crate) egress: Egress,
     pub(crate) accounts: Accounts,
     pub(crate) file: EngineFile,
+    /// Held from reading the credentials anew until they are in use.
+    pub(crate) reloading: Mutex<()>,
     pub(crate) state_dir: Arc<StateDir>,
     pub(crate) remembered: Arc<Remembered>,
     pub(crate) code: Keeping,

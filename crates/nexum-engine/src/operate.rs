@@ -4,7 +4,13 @@
 mod loading;
 mod upgrade;
 
-use std::{collections::BTreeSet, fs::File, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    path::PathBuf,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use nexum_manifest::{ManifestErrors, Sha256};
 use nexum_store::{DeadLetter, ModuleStore, Resynced, StoreError};
@@ -265,6 +271,11 @@ impl Operator {
     pub async fn reload_credentials(&self) -> Result<usize, OperateError> {
         let core = Arc::clone(&self.0);
         let work = blocking(move || {
+            // Else what was read first could be what is used in the end.
+            let _alone = core
+                .reloading
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let credentials = core.file.reload_credentials();
             let credentials = credentials.map_err(OperateError::Refused)?;
             let count = credentials.len();

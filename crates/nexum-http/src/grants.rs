@@ -48,6 +48,10 @@ impl Grants {
                 "the URL has userinfo; a header is the place for it",
             ));
         }
+        // The same server as without the dot, and none that a pattern can mean.
+        if url.host_str().is_some_and(|host| host.ends_with('.')) {
+            return Err(Failure::Denied(Denied::NotListed(server)));
+        }
         let any = |patterns: &[HostPattern]| patterns.iter().any(|pattern| pattern.covers(url));
         if !any(&self.allow) {
             return Err(Failure::Denied(Denied::NotListed(server)));

@@ -162,6 +162,10 @@ impl FromStr for HostPattern {
         }
         let url = Url::parse(&format!("https://{name}/")).map_err(|_| NoHostPattern::Host)?;
         let read = url.host_str().ok_or(NoHostPattern::Host)?.to_owned();
+        // The same server by another name, which a list of what is forbidden would have to have, too.
+        if read.ends_with('.') {
+            return Err(NoHostPattern::Host);
+        }
         let host = match (below, url.host()) {
             (false, _) => HostRule::Exact(read),
             (true, Some(Host::Domain(_))) => HostRule::Below(format!(".{read}")),
@@ -194,6 +198,17 @@ mod tests {
 
     fn url(text: &str) -> Url {
         Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn no_pattern_ends_with_a_dot() {
+        for text in [
+            "evil.example.",
+            "*.evil.example.",
+            "https://evil.example.:8443",
+        ] {
+            assert!(text.parse::<HostPattern>().is_err(), "{text}");
+        }
     }
 
     #[test]

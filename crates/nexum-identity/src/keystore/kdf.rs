@@ -48,12 +48,14 @@ pub enum KdfError {
         p: u64,
     },
     /// It would take more memory than is given for it.
-    #[error("scrypt with n {n} and r {r} takes {} MiB of memory, more than {} MiB", memory(*n, *r) >> 20, Kdf::MAX_MEMORY_BYTES >> 20)]
+    #[error("scrypt with n {n}, r {r} and p {p} takes {} MiB of memory, more than {} MiB", memory(*n, *r, *p) >> 20, Kdf::MAX_MEMORY_BYTES >> 20)]
     Memory {
         /// The cost.
         n: u64,
         /// The block size.
         r: u64,
+        /// The parallelism.
+        p: u64,
     },
     /// It would take longer than is given for it.
     #[error("{function} with {parameters} takes too long: {times} times as long as what wallets write, and at most {most} times is done", most = Kdf::MAX_TIMES)]
@@ -73,14 +75,17 @@ pub enum KdfError {
     Length(u64),
 }
 
-/// What n and r take, saturating.
-fn memory(n: u64, r: u64) -> u64 {
-    n.saturating_mul(r).saturating_mul(128)
+/// What n, r and p take, saturating: the table, what is mixed, and what it is mixed with.
+fn memory(n: u64, r: u64, p: u64) -> u64 {
+    let blocks = n.saturating_add(p).saturating_add(2);
+    blocks.saturating_mul(r).saturating_mul(128)
 }
 
 impl Kdf {
     /// The most memory that a file may ask for: twice what geth's do.
     pub const MAX_MEMORY_BYTES: u64 = 512 << 20;
+    /// What may be beside the table of that size.
+    const BESIDE_BYTES: u64 = 1 << 20;
     /// How much longer than geth's files one may take.
     pub const MAX_TIMES: u64 = 16;
     /// n · r · p of geth's files.
@@ -93,8 +98,9 @@ impl Kdf {
         if n < 2 || !n.is_power_of_two() || r == 0 || p == 0 {
             return Err(KdfError::Scrypt { n, r, p });
         }
-        if memory(n, r) > Self::MAX_MEMORY_BYTES {
-            return Err(KdfError::Memory { n, r });
+        // What is usual beside a table of that size takes nothing to speak of.
+        if memory(n, r, p) > Self::MAX_MEMORY_BYTES + Self::BESIDE_BYTES {
+            return Err(KdfError::Memory { n, r, p });
         }
         let times = n
             .saturating_mul(r)
@@ -200,6 +206,9 @@ mod tests {
             (1 << 18, 8, 0),
             (1 << 63, u64::MAX, u64::MAX),
             (1 << 23, 8, 1),
+            // Little of a table, and much beside it.
+            (2, 8, 1 << 21),
+            (2, 1 << 21, 8),
             (2, 1 << 40, 1),
             (1 << 18, 8, 17),
             (2, 1, 1 << 40),
@@ -216,7 +225,7 @@ mod tests {
         let memory = Kdf::scrypt(1 << 23, 8, 1, vec![]).unwrap_err().to_string();
         assert_eq!(
             memory,
-            "scrypt with n 8388608 and r 8 takes 8192 MiB of memory, more than 512 MiB"
+            "scrypt with n 8388608, r 8 and p 1 takes 8192 MiB of memory, more than 512 MiB"
         );
         let time = Kdf::pbkdf2(1 << 30, vec![]).unwrap_err().to_string();
         assert!(
