@@ -118,7 +118,7 @@ impl Route {
                 }
             }
             // No cursor of a feed.
-            Some(Cursor::Tick(_)) => Position::Latest,
+            Some(Cursor::Tick(_) | Cursor::Begun { .. }) => Position::Latest,
             Some(Cursor::Before(number)) => {
                 history.retain(|delivered| delivered.number < number);
                 match history.last() {

@@ -130,6 +130,7 @@ impl Worker {
             }
             newer.rewind(cursor, &store).map_err(Failure::Store)?;
         }
+        version.timetable.take_over(&self.timetable);
         let begins = version.timetable.rewind(&store);
         let parked = parked_in(&store).await?;
         Ok(Some(Ready {

@@ -75,7 +75,7 @@ pub struct CursorReport {
     /// The schedule's id; none for a chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    /// `after`, `within` or `before` the block, or `after` the tick.
+    /// `after`, `within` or `before` the block, or `after` or `within` the tick.
     pub position: String,
     /// The block's number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +98,7 @@ impl CursorReport {
             Cursor::Part { block, .. } => ("within", Some(block.number), Some(block.hash), None),
             Cursor::Before(number) => ("before", Some(*number), None, None),
             Cursor::Tick(at_ms) => ("after", None, None, Some(*at_ms)),
+            Cursor::Begun { begun_ms, .. } => ("within", None, None, Some(*begun_ms)),
         };
         Self {
             chain_id,

@@ -15,7 +15,7 @@ use nexum_chain::FeedItem;
 use nexum_host::{CallReport, Instance, Loaded, Outcome};
 use nexum_manifest::{Durability, Restart};
 use nexum_store::{DeadLetter, ModuleStore, StateDir, Step, StoreError, StoreOptions};
-use nexum_types::{CallState, Config, Cursor, Event, EventId, ModuleName, WriteSet};
+use nexum_types::{CallState, Config, Cursor, Event, EventId, ModuleName, Source, WriteSet};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -290,9 +290,8 @@ impl Worker {
             let cursor = store.cursor(&inlet.route.source());
             inlet.rewind(cursor, &store).map_err(Failure::Store)?;
         }
-        for begin in self.timetable.rewind(&store) {
-            store.note(begin.into());
-        }
+        let begins = self.timetable.rewind(&store);
+        note_beginnings(&store, begins).await?;
         let parked = parked_in(&store).await?;
         Ok(self.stand(store, instance, parked))
     }
@@ -399,8 +398,12 @@ impl Worker {
             self.status.missed(due.missed);
         }
         if due.is_given {
-            self.available_since = std::time::Instant::now().checked_sub(self.timetable.late(due));
+            let late = self.timetable.late(due);
+            self.available_since =
+                late.and_then(|late| std::time::Instant::now().checked_sub(late));
             let event = self.timetable.event(due);
+            // Whatever the call leaves behind goes to the disk with it.
+            module.store.note(self.timetable.begun(due).into());
             self.give(module, &event, 0, step.into()).await?;
         } else {
             self.note(module, step);
@@ -729,6 +732,22 @@ pub(crate) async fn parked_in(store: &ModuleStore) -> Result<Parked, Failure> {
         })
     })
     .await
+}
+
+/// Brings to the disk where schedules begin: what is due from then on is not lost with a crash.
+pub(crate) async fn note_beginnings(
+    store: &ModuleStore,
+    begins: impl IntoIterator<Item = (Source, Cursor)>,
+) -> Result<(), Failure> {
+    let mut begins = begins.into_iter().peekable();
+    if begins.peek().is_none() {
+        return Ok(());
+    }
+    for begin in begins {
+        store.note(begin.into());
+    }
+    let store = store.clone();
+    blocking(move || store.flush()).await
 }
 
 /// What comes next of feeds and schedules. Neither keeps the other waiting, however far behind it

@@ -111,6 +111,25 @@ impl Schedule {
         }
     }
 
+    /// How many times it is due from `first_ms` on and before `last_ms`, both of which it is due at:
+    /// at most `most`, where finding out costs a search for each.
+    #[must_use]
+    pub fn count(&self, first_ms: u64, last_ms: u64, most: u64) -> u64 {
+        if let Times::Every(every) = &self.times {
+            return last_ms.saturating_sub(first_ms) / every.get();
+        }
+        let mut count = 0;
+        let mut at_ms = first_ms;
+        while at_ms < last_ms && count < most {
+            count += 1;
+            match self.next_after(at_ms) {
+                Some(next_ms) => at_ms = next_ms,
+                None => break,
+            }
+        }
+        count
+    }
+
     /// The last instant up to and with `until_ms` at which it was due; none where there was none.
     #[must_use]
     pub fn last_until(&self, until_ms: u64) -> Option<u64> {

@@ -118,6 +118,14 @@ pub enum Cursor {
     /// Every tick that was due up to and with this instant has been committed or left out, in
     /// milliseconds since the Unix epoch, UTC. The cursor of a schedule, and of no chain.
     Tick(u64),
+    /// The same up to `done_ms`, and the tick of `begun_ms` has been begun: it is the one that comes,
+    /// whatever else is due by then.
+    Begun {
+        /// Every tick until then is done with.
+        done_ms: u64,
+        /// When the tick was due that has been begun.
+        begun_ms: u64,
+    },
 }
 
 impl Cursor {
@@ -129,7 +137,7 @@ impl Cursor {
             Self::Block(block) => Some(block.number.next()),
             Self::Part { block, .. } => Some(block.number),
             Self::Before(number) => Some(*number),
-            Self::Tick(_) => None,
+            Self::Tick(_) | Self::Begun { .. } => None,
         }
     }
 }
@@ -142,7 +150,8 @@ impl fmt::Display for Cursor {
                 write!(f, "in block {} {}, turn {turn}", block.number, block.hash)
             }
             Self::Before(number) => write!(f, "before block {number}"),
-            Self::Tick(at_ms) => write!(f, "after {at_ms} ms"),
+            Self::Tick(at_ms) => write!(f, "after the tick of {at_ms}"),
+            Self::Begun { begun_ms, .. } => write!(f, "in the tick of {begun_ms}"),
         }
     }
 }

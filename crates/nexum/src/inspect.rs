@@ -128,7 +128,11 @@ fn cursor_text(cursor: &CursorReport) -> String {
 /// Where a cursor stands, for people.
 pub(crate) fn place_text(cursor: &CursorReport) -> String {
     if let Some(at_ms) = cursor.fired_at_ms {
-        return format!("at {}", instant(at_ms));
+        let position = match cursor.position.as_str() {
+            "within" => "in the tick of",
+            _ => "at",
+        };
+        return format!("{position} {}", instant(at_ms));
     }
     let position = match cursor.position.as_str() {
         "after" => "at",

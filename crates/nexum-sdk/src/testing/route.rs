@@ -91,12 +91,17 @@ impl Router {
             let schedule = &timer.cron.schedule;
             let next = |after| schedule.next_after(after).filter(|next| *next <= now_ms);
             let mut ticks = Vec::new();
-            while let Some(at_ms) = next(timer.done_ms) {
+            while let Some(first_ms) = next(timer.done_ms) {
+                let at_ms = match timer.cron.missed {
+                    Missed::All => first_ms,
+                    // Nothing was down or busy: but the last, all came while nobody looked.
+                    Missed::Skip | Missed::Once => schedule
+                        .last_until(now_ms)
+                        .unwrap_or(first_ms)
+                        .max(first_ms),
+                };
                 timer.done_ms = at_ms;
                 ticks.push(at_ms);
-            }
-            if timer.cron.missed != Missed::All {
-                ticks.drain(..ticks.len().saturating_sub(1));
             }
             due.extend(ticks.into_iter().map(|at_ms| (at_ms, index)));
         }

@@ -94,11 +94,11 @@ families! {
     MODULE_SKIPPED = Counter "nexum_module_skipped_blocks_total" ["module"]
         "Blocks passed over, as on_lag = \"skip\" of the manifest says";
     MODULE_MISSED = Counter "nexum_module_missed_ticks_total" ["module"]
-        "Ticks of schedules that were not given when they were due, nor later, as missed = \"skip\" or \"once\" of the manifest says";
+        "Ticks of schedules that were not given when they were due, nor later, as missed = \"skip\" or \"once\" of the manifest says; of a cron expression at most 1000 in a row are counted";
     MODULE_LAG = Gauge "nexum_module_lag_blocks" ["module", "chain"]
         "Blocks that there are for the module, at the depth it asks for, and that it is not done with";
     MODULE_QUEUE = Histogram "nexum_module_queue_seconds" ["module"]
-        "Time an event waited, from when its block was known (or confirmed) until its call began; not of the past, nor at safe and finalized";
+        "Time an event waited, from when its block was known (or confirmed) or its tick due until its call began; not of the past, nor at safe and finalized";
     MODULE_RUN = Histogram "nexum_module_run_seconds" ["module"]
         "Time a call with an event took, host calls included";
     MODULE_FUEL = Histogram "nexum_module_fuel" ["module"]
