@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use nexum_manifest::{ManifestErrors, ModuleFile, Place, Problem, Subscription};
+use nexum_manifest::{ManifestErrors, ModuleFile, ModuleManifest, Place, Problem, Subscription};
 use nexum_testkit::{Act, ConfigScalar, ConfigSetting, NewLog, ScriptError};
 use nexum_types::{B256, BlockNumber, ChainId, ConfigValue, Log};
 
@@ -72,20 +72,7 @@ pub(super) fn check(told: &Told, module: &ModuleFile) -> Result<(), Failure> {
     for step in &told.fixture.steps {
         let what = match &step.act {
             Act::Tick { schedule } => {
-                let known = stage::schedules(manifest);
-                if !known.iter().any(|known| known.text() == schedule) {
-                    let message = format!("the manifest has no schedule {schedule:?}");
-                    let help = match known.is_empty() {
-                        true => "add a [[subscription]] with kind = \"cron\"".to_owned(),
-                        false => format!(
-                            "it has {}",
-                            known
-                                .iter()
-                                .map(|known| format!("{:?}", known.text()))
-                                .collect::<Vec<_>>()
-                                .join(", ")
-                        ),
-                    };
+                if let Some((message, help)) = unknown_schedule(manifest, schedule) {
                     problems.push(problem(step.line, message).with_help(help));
                 }
                 continue;
@@ -113,6 +100,25 @@ pub(super) fn check(told: &Told, module: &ModuleFile) -> Result<(), Failure> {
         Some(errors) => Err(errors.into()),
         None => Ok(()),
     }
+}
+
+/// What is wrong with a schedule that the manifest does not have, and what to do about it.
+fn unknown_schedule(manifest: &ModuleManifest, schedule: &str) -> Option<(String, String)> {
+    let known = stage::schedules(manifest);
+    if known.iter().any(|known| known.text() == schedule) {
+        return None;
+    }
+    let known: Vec<_> = known
+        .iter()
+        .map(|known| format!("{:?}", known.text()))
+        .collect();
+    let help = if known.is_empty() {
+        "add a [[subscription]] with kind = \"cron\"".to_owned()
+    } else {
+        format!("it has {}", known.join(", "))
+    };
+    let message = format!("the manifest has no schedule {schedule:?}");
+    Some((message, help))
 }
 
 fn kind(value: &ConfigSetting) -> &'static str {

@@ -8,6 +8,7 @@ use std::{
 
 use nexum_engine::{Phase, UpgradeRequest};
 use nexum_host::Clock;
+use nexum_testkit::RpcServer;
 use nexum_types::{BoxFuture, Cursor, ScheduleId, Source};
 use tokio::sync::watch;
 
@@ -58,6 +59,17 @@ impl Clock for HandClock {
 /// A module with one schedule and nothing else.
 fn ticks(lines: &str) -> Module {
     Module::fixture("ticks").without_blocks().cron(lines)
+}
+
+/// A world of that module alone on a clock of its own, and a node that it does not need.
+async fn world_of(module: Module) -> (RpcServer, Arc<HandClock>, World) {
+    let server = server(1).await;
+    let clock = HandClock::new();
+    let world = World::over(&server, Via::Ws)
+        .impatient()
+        .at(Arc::clone(&clock) as _)
+        .module(module);
+    (server, clock, world)
 }
 
 /// Waits until the schedule is done up to so many seconds after the beginning.
@@ -122,12 +134,8 @@ async fn what_was_missed_while_the_engine_was_down_is_as_the_manifest_says() {
         ("once", vec![10, 40, 50], 2),
         ("all", vec![10, 20, 30, 40, 50], 0),
     ] {
-        let server = server(1).await;
-        let clock = HandClock::new();
         let module = ticks(&format!("every = \"10s\"\nmissed = \"{missed}\""));
-        let world = World::over(&server, Via::Ws)
-            .at(Arc::clone(&clock) as _)
-            .module(module);
+        let (_server, clock, world) = world_of(module).await;
         let engine = world.start().await;
         engine.runs("ticks").await;
         clock.set(10);
@@ -148,11 +156,7 @@ async fn what_was_missed_while_the_engine_was_down_is_as_the_manifest_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_that_never_came_due_is_remembered_from_when_it_began() {
-    let server = server(1).await;
-    let clock = HandClock::new();
-    let world = World::over(&server, Via::Ws)
-        .at(Arc::clone(&clock) as _)
-        .module(ticks("schedule = \"0 0 * * *\""));
+    let (_server, clock, world) = world_of(ticks("schedule = \"0 0 * * *\"")).await;
     let engine = world.start().await;
     engine.runs("ticks").await;
     engine.crash();
@@ -167,15 +171,10 @@ async fn a_schedule_that_never_came_due_is_remembered_from_when_it_began() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tick_that_fails_comes_again_and_is_parked_in_the_end() {
-    let server = server(1).await;
-    let clock = HandClock::new();
     let module = ticks("every = \"10s\"\nmissed = \"all\"")
         .config("fails = 20")
         .restarted("max_consecutive_failures = 2\non_failure = \"dead-letter\"");
-    let world = World::over(&server, Via::Ws)
-        .impatient()
-        .at(Arc::clone(&clock) as _)
-        .module(module);
+    let (_server, clock, world) = world_of(module).await;
     let engine = world.start().await;
     engine.runs("ticks").await;
     clock.set(30);
@@ -213,15 +212,11 @@ async fn a_tick_that_fails_comes_again_and_is_parked_in_the_end() {
 async fn a_tick_that_has_begun_comes_again_over_an_upgrade_and_a_restart() {
     for missed in ["skip", "once"] {
         for over_a_restart in [false, true] {
-            let server = server(1).await;
-            let clock = HandClock::new();
             let lines = format!("every = \"10s\"\nmissed = \"{missed}\"");
             let module = ticks(&lines)
                 .config("fails = 20")
                 .restarted("max_consecutive_failures = 1");
-            let world = World::over(&server, Via::Ws)
-                .at(Arc::clone(&clock) as _)
-                .module(module);
+            let (_server, clock, world) = world_of(module).await;
             let engine = world.start().await;
             engine.runs("ticks").await;
             clock.set(10);
@@ -252,11 +247,7 @@ async fn a_tick_that_has_begun_comes_again_over_an_upgrade_and_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_with_another_schedule_begins_with_it_anew() {
-    let server = server(1).await;
-    let clock = HandClock::new();
-    let world = World::over(&server, Via::Ws)
-        .at(Arc::clone(&clock) as _)
-        .module(ticks("every = \"10s\""));
+    let (_server, clock, world) = world_of(ticks("every = \"10s\"")).await;
     let engine = world.start().await;
     engine.runs("ticks").await;
     clock.set(25);

@@ -563,9 +563,9 @@ impl World {
         let started = tokio::time::timeout(DEADLINE, async {
             loop {
                 match self.try_start().await {
-                    Err(StartError::Store(
-                        StoreError::Locked { .. } | StoreError::BeingInspected { .. },
-                    )) => tokio::time::sleep(Duration::from_millis(2)).await,
+                    Err(StartError::Store(error)) if is_held(&error) => {
+                        tokio::time::sleep(Duration::from_millis(2)).await;
+                    }
                     started => return started.unwrap(),
                 }
             }
@@ -579,9 +579,7 @@ impl World {
         let deadline = Instant::now() + DEADLINE;
         loop {
             match State::read(&self.state_dir(), &name(module)) {
-                Err(StoreError::Locked { .. } | StoreError::BeingInspected { .. })
-                    if Instant::now() < deadline =>
-                {
+                Err(error) if is_held(&error) && Instant::now() < deadline => {
                     thread::sleep(Duration::from_millis(2));
                 }
                 read => return read.unwrap(),
@@ -597,13 +595,21 @@ impl World {
         let free = eventually("the folder is free", || match StateDir::open(&state_dir) {
             // By the engine, or by a look at the state: a program that another test has just
             // begun to start holds locks as well, until it runs.
-            Err(StoreError::Locked { .. } | StoreError::BeingInspected { .. }) => None,
+            Err(error) if is_held(&error) => None,
             opened => Some(opened.unwrap()),
         })
         .await;
         drop(free);
         State::read(&state_dir, &name).unwrap()
     }
+}
+
+/// Whether somebody else has the folder or the state.
+fn is_held(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Locked { .. } | StoreError::BeingInspected { .. }
+    )
 }
 
 /// An engine at work.
