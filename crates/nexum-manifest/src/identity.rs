@@ -102,7 +102,8 @@ pub struct IdentityGrant {
     pub methods: Option<BTreeSet<IdentityMethod>>,
 }
 
-/// What a module can do with its accounts: the functions of `nexum:host/identity`.
+/// What a module can do with its accounts: the functions of `nexum:host/identity`, and sending
+/// transactions, which is done through `nexum:host/chain`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IdentityMethod {
     /// To list them.
@@ -111,19 +112,27 @@ pub enum IdentityMethod {
     Sign,
     /// To sign typed data (EIP-712).
     SignTypedData,
+    /// To send transactions, with `eth_sendTransaction` of `chain`.
+    SendTransaction,
 }
 
 impl IdentityMethod {
     /// Every method.
-    pub const ALL: [Self; 3] = [Self::Accounts, Self::Sign, Self::SignTypedData];
+    pub const ALL: [Self; 4] = [
+        Self::Accounts,
+        Self::Sign,
+        Self::SignTypedData,
+        Self::SendTransaction,
+    ];
 
-    /// The name of the contract's function.
+    /// Its name in both files: the one of the contract's function, where it is one.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Accounts => "accounts",
             Self::Sign => "sign",
             Self::SignTypedData => "sign-typed-data",
+            Self::SendTransaction => "send-transaction",
         }
     }
 }
@@ -135,7 +144,7 @@ impl fmt::Display for IdentityMethod {
 }
 
 impl Decode for IdentityMethod {
-    const EXPECTS: &'static str = "the name of a function of identity";
+    const EXPECTS: &'static str = "the name of something that is done with accounts";
 
     fn schema() -> Value {
         json!({ "type": "string", "enum": Self::ALL.map(Self::as_str) })
@@ -192,7 +201,7 @@ table! {
     struct RawGrant {
         /// The accounts that the module may use, by address. The order is the one in which the module sees them.
         required accounts: Set<Address>,
-        /// What the module may do of what its manifest names: "accounts", "sign", "sign-typed-data". Without it, all that its manifest names.
+        /// What the module may do of what its manifest names: "accounts", "sign", "sign-typed-data", "send-transaction". Without it, all that its manifest names.
         optional methods: Set<IdentityMethod>,
     }
 }
@@ -200,7 +209,7 @@ table! {
 table! {
     /// What the module does with the accounts that the operator gives it.
     struct RawAsked {
-        /// The functions of `identity` that the module calls: "accounts", "sign", "sign-typed-data". The others answer `denied`.
+        /// The functions of `identity` that the module calls: "accounts", "sign", "sign-typed-data"; and "send-transaction", if it sends transactions through `chain`. What is not named answers `denied`.
         required methods: Set<IdentityMethod>,
     }
 }

@@ -124,7 +124,7 @@ nexum-engine.toml:7:59: `identity.modules.a.accounts` names {ONE} twice
 nexum-engine.toml:7:105: an entry of `identity.modules.a.accounts` is \"0x12\", which is no address
   help: an address is \"0x\" and 40 hex digits
 nexum-engine.toml:8:12: an entry of `identity.modules.a.methods` does not take \"transfer\"
-  help: it takes one of \"accounts\", \"sign\", \"sign-typed-data\"
+  help: it takes one of \"accounts\", \"sign\", \"sign-typed-data\", \"send-transaction\"
 "
         ),
     );
