@@ -67,10 +67,12 @@ fn each_module_has_its_accounts_in_their_order() {
     let a = IdentityGrant {
         accounts: vec![two, one],
         methods: None,
+        transactions: Vec::new(),
     };
     let b = IdentityGrant {
         accounts: vec![one],
         methods: Some([IdentityMethod::Sign].into()),
+        transactions: Vec::new(),
     };
     assert_eq!((of("a"), of("b")), (a, b));
 
