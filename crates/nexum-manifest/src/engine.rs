@@ -434,7 +434,10 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
     let observability = raw.as_ref().and_then(|raw| raw.observability.as_ref());
     let (observability, listen) = observability::resolve(observability, &mut decoder);
     let raw_identity = raw.as_ref().and_then(|raw| raw.identity.as_ref());
-    let (identity, of_keys) = identity::resolve(raw_identity, folder, env, &mut decoder);
+    let configured = raw.iter().filter_map(|raw| raw.chains.as_ref());
+    let configured = configured.flat_map(RawChains::ids).collect();
+    let (identity, of_keys) =
+        identity::resolve(raw_identity, folder, env, &configured, &mut decoder);
     let words = decode::words(&RawEngineFile::schema());
     let shown = Shown::Only {
         words: &words,
@@ -468,7 +471,6 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
             modules: entries.iter().map(|parts| parts.entry.clone()).collect(),
         })
     });
-    let configured = raw.iter().filter_map(|raw| raw.chains.as_ref());
     let place = |spans: Vec<Span>| spans.into_iter().map(|span| source.place(span)).collect();
     let written =
         |span: Option<Span>| span.map_or_else(|| source.whole(), |span| source.place(span));
@@ -477,7 +479,7 @@ fn read(path: &Path, env: &Env<'_>) -> Result<(Option<EngineConfig>, EngineParts
         entries,
         disabled,
         is_operators: true,
-        chains: configured.flat_map(RawChains::ids).collect(),
+        chains: configured,
         endpoints: places
             .into_iter()
             .map(|(chain, spans)| (chain, place(spans)))

@@ -1,4 +1,4 @@
-//! `[identity]` of the operator's file: where keys are, and which module may sign with which
+//! `[identity]` of the operator's file: where keys are, and what which module may do with which
 //! account. And what a module's manifest asks for of that.
 
 use std::{
@@ -8,18 +8,19 @@ use std::{
     sync::Arc,
 };
 
-use nexum_types::{Address, ModuleName};
+use nexum_types::{Address, ChainId, ModuleName};
 use serde_json::{Value, json};
 use toml::de::DeValue;
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::{
-    Place, Problem,
-    decode::{At, Decode, Decoder, Node, Written, table},
+    Place, Problem, TransactionRule,
+    decode::{At, Decode, Decoder, Node, Tried, Written, table},
     lists::Set,
     secret::{Env, Secret},
     source::{Source, Span},
+    transactions::{self, RawRules, Scope},
     wording::{self, key_text},
 };
 
@@ -100,9 +101,13 @@ pub struct IdentityGrant {
     pub accounts: Vec<Address>,
     /// What it may do with them, if the operator says so; else what its manifest names.
     pub methods: Option<BTreeSet<IdentityMethod>>,
+    /// The transactions that it may send. At most one rule fits an account and a chain; where none
+    /// does, nothing is sent.
+    pub transactions: Vec<TransactionRule>,
 }
 
-/// What a module can do with its accounts: the functions of `nexum:host/identity`.
+/// What a module can do with its accounts: the functions of `nexum:host/identity`, and sending
+/// transactions, which is done through `nexum:host/chain`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IdentityMethod {
     /// To list them.
@@ -111,19 +116,27 @@ pub enum IdentityMethod {
     Sign,
     /// To sign typed data (EIP-712).
     SignTypedData,
+    /// To send transactions, with `eth_sendTransaction` of `chain`.
+    SendTransaction,
 }
 
 impl IdentityMethod {
     /// Every method.
-    pub const ALL: [Self; 3] = [Self::Accounts, Self::Sign, Self::SignTypedData];
+    pub const ALL: [Self; 4] = [
+        Self::Accounts,
+        Self::Sign,
+        Self::SignTypedData,
+        Self::SendTransaction,
+    ];
 
-    /// The name of the contract's function.
+    /// Its name in both files: the one of the contract's function, where it is one.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Accounts => "accounts",
             Self::Sign => "sign",
             Self::SignTypedData => "sign-typed-data",
+            Self::SendTransaction => "send-transaction",
         }
     }
 }
@@ -135,7 +148,7 @@ impl fmt::Display for IdentityMethod {
 }
 
 impl Decode for IdentityMethod {
-    const EXPECTS: &'static str = "the name of a function of identity";
+    const EXPECTS: &'static str = "the name of something that is done with accounts";
 
     fn schema() -> Value {
         json!({ "type": "string", "enum": Self::ALL.map(Self::as_str) })
@@ -192,15 +205,17 @@ table! {
     struct RawGrant {
         /// The accounts that the module may use, by address. The order is the one in which the module sees them.
         required accounts: Set<Address>,
-        /// What the module may do of what its manifest names: "accounts", "sign", "sign-typed-data". Without it, all that its manifest names.
+        /// What the module may do of what its manifest names: "accounts", "sign", "sign-typed-data", "send-transaction". Without it, all that its manifest names.
         optional methods: Set<IdentityMethod>,
+        /// What its transactions have to keep to: `[[identity.modules.<name>.transactions]]`. Without a rule that fits an account and a chain, nothing is sent.
+        optional transactions: At<RawRules>,
     }
 }
 
 table! {
     /// What the module does with the accounts that the operator gives it.
     struct RawAsked {
-        /// The functions of `identity` that the module calls: "accounts", "sign", "sign-typed-data". The others answer `denied`.
+        /// The functions of `identity` that the module calls: "accounts", "sign", "sign-typed-data"; and "send-transaction", if it sends transactions through `chain`. What is not named answers `denied`.
         required methods: Set<IdentityMethod>,
     }
 }
@@ -303,11 +318,12 @@ impl SaidOfKeys<Place> {
     }
 }
 
-/// The settings, and where they are. What is bad is reported and left out.
+/// The settings, and where they are. `chains`: those that are configured, well or not. What is bad is reported and left out.
 pub(crate) fn resolve(
     raw: Option<&RawIdentity>,
     folder: &Path,
     env: &Env<'_>,
+    chains: &BTreeSet<ChainId>,
     decoder: &mut Decoder,
 ) -> (IdentitySettings, SaidOfKeys<Span>) {
     let mut said = SaidOfKeys::default();
@@ -360,11 +376,15 @@ pub(crate) fn resolve(
                 let first = said.accounts.entry(account.value);
                 first.or_insert_with(|| account.span.clone());
             }
+            let transactions = decoder.within(&format!("modules.{name}"), "", |decoder| {
+                transactions(grant, chains, decoder)
+            });
             modules.insert(
                 name.clone(),
                 IdentityGrant {
                     accounts: accounts.map(|account| account.value).collect(),
                     methods: grant.methods.as_ref().map(Set::values),
+                    transactions,
                 },
             );
         }
@@ -375,6 +395,44 @@ pub(crate) fn resolve(
         }
     });
     (settings, said)
+}
+
+/// The rules of one module, and whether they go together with its `methods`.
+fn transactions(
+    grant: &RawGrant,
+    chains: &BTreeSet<ChainId>,
+    decoder: &mut Decoder,
+) -> Vec<TransactionRule> {
+    let sends = IdentityMethod::SendTransaction;
+    let methods = grant.methods.as_ref();
+    let named = methods.and_then(|list| list.0.iter().find(|method| method.value == sends));
+    let keys = decoder.keys();
+    match (&grant.transactions, methods, named) {
+        (Some(rules), Some(methods), None) if methods.is_whole() => {
+            let message = format!("`{keys}.methods` lacks \"{sends}\", which `transactions` needs");
+            let help = format!("add \"{sends}\" to `methods`, or take `transactions` out");
+            decoder.report_with_help(rules.span.clone(), message, "allows nothing", help);
+        }
+        (None, _, Some(named)) => {
+            let message =
+                format!("`{keys}.methods` has \"{sends}\", and `transactions` has no rule");
+            let help = format!(
+                "write what may be sent under [[{keys}.transactions]], or take \"{sends}\" out"
+            );
+            decoder.report_with_help(named.span.clone(), message, "sends nothing", help);
+        }
+        _ => {}
+    }
+    let Some(At {
+        value: Tried(Some(rules)),
+        ..
+    }) = &grant.transactions
+    else {
+        return Vec::new();
+    };
+    let accounts = grant.accounts.as_ref().filter(|list| list.is_whole());
+    let accounts = accounts.map(Set::values);
+    transactions::resolve(rules, &Scope { accounts, chains }, decoder)
 }
 
 fn resolved(

@@ -32,7 +32,9 @@ mod secret;
 mod source;
 mod subscription;
 mod topics;
+mod transactions;
 mod values;
+mod wei;
 mod wording;
 
 pub use bundle::Bundle;
@@ -48,4 +50,5 @@ pub use problem::{ManifestErrors, Problem, Summary};
 pub use resolved::*;
 pub use schedule::{InvalidSchedule, Schedule};
 pub use source::Place;
+pub use transactions::{Recipients, TransactionRule};
 pub use values::NoDigest;

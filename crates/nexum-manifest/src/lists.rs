@@ -46,8 +46,9 @@ impl<T: Decode> Decode for NonEmpty<T> {
     }
 }
 
-/// A list without repetition, in the order it was written.
-pub(crate) struct Set<T>(pub(crate) Vec<At<T>>);
+/// A list without repetition, in the order it was written; and whether it is all that was
+/// written, with no entry left out since it was bad.
+pub(crate) struct Set<T>(pub(crate) Vec<At<T>>, bool);
 
 impl<T: Decode + Ord + Copy + Display> Decode for Set<T> {
     const EXPECTS: &'static str = "a list";
@@ -59,13 +60,40 @@ impl<T: Decode + Ord + Copy + Display> Decode for Set<T> {
     fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
         let items: Vec<At<T>> = decoder.list::<Self, T>(node)?;
         report_repeated(&items, decoder);
-        Some(Self(items))
+        let written = node.get_ref().as_array().map_or(0, |array| array.len());
+        let is_whole = items.len() == written;
+        Some(Self(items, is_whole))
     }
 }
 
 impl<T: Ord + Copy> Set<T> {
     pub(crate) fn values(&self) -> BTreeSet<T> {
         self.0.iter().map(|item| item.value).collect()
+    }
+
+    /// Whether what is not in it was not written, either.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.1
+    }
+}
+
+/// A list without repetition that is not empty as it was written, though every entry of it may
+/// have been bad.
+pub(crate) struct NonEmptySet<T>(pub(crate) Vec<At<T>>);
+
+impl<T: Decode + Ord + Copy + Display> Decode for NonEmptySet<T> {
+    const EXPECTS: &'static str = "a list";
+
+    fn schema() -> Value {
+        let mut list = NonEmpty::<T>::schema();
+        list["uniqueItems"] = json!(true);
+        list
+    }
+
+    fn decode(node: &Node<'_>, decoder: &mut Decoder) -> Option<Self> {
+        let NonEmpty(items) = NonEmpty::decode(node, decoder)?;
+        report_repeated(&items, decoder);
+        Some(Self(items))
     }
 }
 

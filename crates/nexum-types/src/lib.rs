@@ -34,4 +34,4 @@ pub use rate::{Bucket, OverRate};
 pub use state::{CallState, Snapshot, StateBackend, StateError};
 pub use write_set::{WriteSet, limits};
 
-pub use alloy_primitives::{Address, B256, Bloom, Bytes};
+pub use alloy_primitives::{Address, B256, Bloom, Bytes, U256};

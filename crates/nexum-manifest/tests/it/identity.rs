@@ -67,10 +67,12 @@ fn each_module_has_its_accounts_in_their_order() {
     let a = IdentityGrant {
         accounts: vec![two, one],
         methods: None,
+        transactions: Vec::new(),
     };
     let b = IdentityGrant {
         accounts: vec![one],
         methods: Some([IdentityMethod::Sign].into()),
+        transactions: Vec::new(),
     };
     assert_eq!((of("a"), of("b")), (a, b));
 
@@ -124,7 +126,7 @@ nexum-engine.toml:7:59: `identity.modules.a.accounts` names {ONE} twice
 nexum-engine.toml:7:105: an entry of `identity.modules.a.accounts` is \"0x12\", which is no address
   help: an address is \"0x\" and 40 hex digits
 nexum-engine.toml:8:12: an entry of `identity.modules.a.methods` does not take \"transfer\"
-  help: it takes one of \"accounts\", \"sign\", \"sign-typed-data\"
+  help: it takes one of \"accounts\", \"sign\", \"sign-typed-data\", \"send-transaction\"
 "
         ),
     );

@@ -21,3 +21,4 @@ mod schedules;
 mod schema;
 mod secrets;
 mod subscriptions;
+mod transactions;

@@ -52,7 +52,7 @@ fn a_full_manifest_resolves_to_what_it_says() {
         [capabilities.http]
         allow = ["api.example.org", "http://*.example.org:8080"]
         [capabilities.identity]
-        methods = ["sign-typed-data", "accounts"]
+        methods = ["send-transaction", "sign-typed-data", "accounts"]
 
         [[subscription]]
         kind = "block"
@@ -131,7 +131,12 @@ fn a_full_manifest_resolves_to_what_it_says() {
         http_allow: ["https://api.example.org", "http://*.example.org:8080"]
             .map(|text| text.parse().unwrap())
             .into(),
-        identity: [IdentityMethod::Accounts, IdentityMethod::SignTypedData].into(),
+        identity: [
+            IdentityMethod::Accounts,
+            IdentityMethod::SignTypedData,
+            IdentityMethod::SendTransaction,
+        ]
+        .into(),
         subscriptions: vec![
             blocks(1, Start::Latest),
             blocks(100, Start::Number(BlockNumber(17_000_000))),
@@ -313,12 +318,12 @@ nexum.toml:8:1: `capabilities.identity` is for a module that declares \"identity
 ",
     );
     check_module(
-        &format!("{declared}[capabilities.identity]\nmethods = [\"sing\", \"send-transaction\"]\n"),
+        &format!("{declared}[capabilities.identity]\nmethods = [\"sing\", \"send-money\"]\n"),
         "
 nexum.toml:9:12: an entry of `capabilities.identity.methods` does not take \"sing\"
   help: did you mean \"sign\"?
-nexum.toml:9:20: an entry of `capabilities.identity.methods` does not take \"send-transaction\"
-  help: it takes one of \"accounts\", \"sign\", \"sign-typed-data\"
+nexum.toml:9:20: an entry of `capabilities.identity.methods` does not take \"send-money\"
+  help: it takes one of \"accounts\", \"sign\", \"sign-typed-data\", \"send-transaction\"
 ",
     );
 }
