@@ -32,6 +32,8 @@ pub(crate) enum Failure {
     Tls(String),
     /// The connection ended without a whole response, or what came was none.
     Lost(String),
+    /// It redirects to what is no URL, or to one that cannot be sent.
+    Location(String),
     /// What came is not what its headers say it is.
     Malformed(String),
     /// The response is larger than the operator allows.
@@ -55,6 +57,8 @@ pub(crate) enum Denied {
     InTheClear(String),
     /// Its address is not of the public internet, and it is not listed for that.
     Address(String),
+    /// It redirects to a URL that no request may have: of another scheme, or with userinfo.
+    Redirect(String),
     /// The request sets a header that is a credential of the operator's.
     Credential(String, String),
 }
@@ -74,6 +78,9 @@ impl Denied {
             Self::Address(server) => {
                 format!("http to {server}, whose address is not of the public internet")
             }
+            Self::Redirect(server) => format!(
+                "http to where {server} redirects: neither https nor http, or with userinfo"
+            ),
             Self::Credential(server, header) => {
                 format!("http to {server} with the header {header}, which is a credential's")
             }
@@ -101,6 +108,9 @@ impl Denied {
                 "if {server} is meant to be reached there, the operator adds \"{}\" to `allow_private` under [http]",
                 bare(server)
             ),
+            Self::Redirect(server) => format!(
+                "{server} redirects to a URL whose scheme is neither https nor http, or which has userinfo: ask where it means to lead, or do without"
+            ),
             Self::Credential(_, header) => format!(
                 "leave the header {header} out: the operator's [[http.credentials]] set it for this server"
             ),
@@ -121,6 +131,7 @@ impl Failure {
             | Self::Connect(..)
             | Self::Tls(_)
             | Self::Lost(_)
+            | Self::Location(_)
             | Self::Malformed(_)
             | Self::TooLarge(..)
             | Self::Redirects(..) => HostErrorKind::Unavailable,
@@ -150,6 +161,9 @@ impl Failure {
             ),
             Self::Lost(server) => {
                 format!("the connection to {server} ended without a whole response")
+            }
+            Self::Location(server) => {
+                format!("{server} redirects to what is no URL, or one that cannot be sent")
             }
             Self::Malformed(server) => {
                 format!("what {server} answered is not what its headers say")
@@ -190,6 +204,7 @@ impl Failure {
     }
 }
 
+/// Of a request that was not sent; what is known of one that was is for the exchange to say.
 impl From<Failure> for HttpFailure {
     fn from(failure: Failure) -> Self {
         let denied = match &failure {
@@ -199,6 +214,7 @@ impl From<Failure> for HttpFailure {
         Self {
             error: HostError::new(DOMAIN, failure.kind(), failure.message()),
             denied,
+            was_sent: false,
         }
     }
 }

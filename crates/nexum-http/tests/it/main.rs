@@ -11,6 +11,7 @@ mod credentials;
 mod limits;
 mod redirects;
 mod secrets;
+mod sent;
 mod servers;
 mod ssrf;
 mod support;
