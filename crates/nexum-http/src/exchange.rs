@@ -87,7 +87,8 @@ async fn follow(
             header::ACCEPT_ENCODING,
             HeaderValue::from_static(body::ACCEPTED),
         );
-        let sent = http.shared.client(realm);
+        let (trust, lookups) = (&http.shared.trust, &http.shared.lookups);
+        let sent = http.connections.client(realm, settings, trust, lookups)?;
         let sent = sent.request(request.method.clone(), request.url.clone());
         let sent = sent.headers(headers);
         let sent = match &request.body {

@@ -24,6 +24,8 @@ pub(crate) enum Failure {
     OverRate(Duration),
     /// All requests that may be under way are.
     Busy,
+    /// There is nothing to connect with.
+    NoClient,
     /// The name of the server has no address.
     NoAddress(String),
     /// There is no connection to the server.
@@ -127,7 +129,8 @@ impl Failure {
             Self::Denied(_) => HostErrorKind::Denied,
             Self::OverRate(_) | Self::Busy => HostErrorKind::RateLimited,
             Self::Timeout(_) => HostErrorKind::Timeout,
-            Self::NoAddress(_)
+            Self::NoClient
+            | Self::NoAddress(_)
             | Self::Connect(..)
             | Self::Tls(_)
             | Self::Lost(_)
@@ -153,6 +156,7 @@ impl Failure {
                 wait.as_millis()
             ),
             Self::Busy => "all requests that may be under way at once are; try again".to_owned(),
+            Self::NoClient => "the engine cannot set up a client for requests".to_owned(),
             Self::NoAddress(server) => format!("the name of {server} has no address"),
             Self::Connect(server, Some(kind)) => format!("no connection to {server}: {kind}"),
             Self::Connect(server, None) => format!("no connection to {server}"),

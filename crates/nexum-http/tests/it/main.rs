@@ -7,8 +7,10 @@
 )]
 
 mod answers;
+mod connections;
 mod credentials;
 mod limits;
+mod lookups;
 mod redirects;
 mod secrets;
 mod sent;

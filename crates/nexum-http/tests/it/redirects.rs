@@ -7,7 +7,7 @@ use nexum_testkit::web::{Reply, WebServer};
 use nexum_types::HostErrorKind::{Denied, Unavailable};
 
 use crate::support::{
-    Names, credential, egress, fetch, get, grants, open, patterns, request, told, with_header,
+    Names, credential, egress, fetch, grants, open, patterns, request, told, with_header,
 };
 
 /// A server that redirects each path as told, and answers all others.
