@@ -9,10 +9,10 @@ use futures::future::join_all;
 use nexum_http::{Egress, Looked, Lookup, ModuleHttp};
 use nexum_manifest::HttpSettings;
 use nexum_testkit::web::{Reply, WebServer};
-use nexum_types::HostErrorKind;
+use nexum_types::{HostErrorKind, HttpFailure, HttpResponse};
 use tokio::sync::Semaphore;
 
-use crate::support::{get, grants, open, told};
+use crate::support::{fetch, get, grants, open, request, told};
 
 /// Every name is this machine. Those of `slow.example.org` take until the gate is opened.
 #[derive(Clone)]
@@ -31,17 +31,6 @@ impl Gated {
 
     fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
-    }
-
-    /// Until so many names have been asked for, the tasks of the test going on meanwhile.
-    async fn until_asked(&self, count: usize) {
-        let asked = async {
-            while self.asked().len() < count {
-                tokio::task::yield_now().await;
-            }
-        };
-        let within = tokio::time::timeout(Duration::from_secs(60), asked);
-        within.await.expect("nobody asks for the name");
     }
 }
 
@@ -69,6 +58,13 @@ fn module_called(shared: &Egress, name: &str, all: &str) -> ModuleHttp {
     shared.of(granted)
 }
 
+/// As a module asks that gives up before its engine does.
+async fn impatiently(http: &ModuleHttp, url: &str) -> Result<HttpResponse, HttpFailure> {
+    let mut asked = request("GET", url);
+    asked.timeout = Some(Duration::from_millis(200));
+    fetch(http, asked).await
+}
+
 async fn server() -> WebServer {
     WebServer::start(|_| Reply::new(200, &[], ""))
         .await
@@ -81,7 +77,8 @@ async fn a_module_whose_names_hang_keeps_no_other_from_its_servers() {
     let all = server_called(&server, "*");
     let names = Gated::new();
     let settings = HttpSettings {
-        connect_timeout: Duration::from_millis(200),
+        connect_timeout: Duration::from_secs(60),
+        request_timeout: Duration::from_secs(60),
         ..open(&[&all])
     };
     let shared = Egress::with_lookup(settings, names.clone()).unwrap();
@@ -91,12 +88,17 @@ async fn a_module_whose_names_hang_keeps_no_other_from_its_servers() {
     let urls: Vec<_> = (0..20)
         .map(|n| server_called(&server, &format!("n{n}.slow")))
         .collect();
-    for ended in join_all(urls.iter().map(|url| get(&greedy, url))).await {
-        assert_eq!(told(ended).0, HostErrorKind::Timeout);
-    }
-    names.until_asked(4).await;
+    let rounds = async {
+        while names.asked().len() < 4 {
+            for ended in join_all(urls.iter().map(|url| impatiently(&greedy, url))).await {
+                assert_eq!(told(ended).0, HostErrorKind::Timeout);
+            }
+        }
+    };
+    let within = tokio::time::timeout(Duration::from_secs(60), rounds);
+    within.await.expect("nobody looks the names up");
     // It has no lookup left now, not even of a name that would answer.
-    let (kind, _) = told(get(&greedy, &server_called(&server, "quick")).await);
+    let (kind, _) = told(impatiently(&greedy, &server_called(&server, "quick")).await);
     assert_eq!(
         (kind, names.asked().len()),
         (HostErrorKind::Timeout, 4),
@@ -112,7 +114,7 @@ async fn a_module_whose_names_hang_keeps_no_other_from_its_servers() {
     // What hung has ended: the places are there again.
     names.gate.add_permits(4);
     let quick = server_called(&server, "quick");
-    let again = async { while get(&greedy, &quick).await.is_err() {} };
+    let again = async { while impatiently(&greedy, &quick).await.is_err() {} };
     tokio::time::timeout(Duration::from_secs(60), again)
         .await
         .expect("the places of lookups that have ended are not given back");
