@@ -268,6 +268,7 @@ impl HttpFetch for NoServers {
             Err(HttpFailure {
                 error,
                 denied: None,
+                was_sent: false,
             })
         })
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use nexum_manifest::Capability;
-use nexum_types::{HostErrorKind, HttpHeader, HttpRequest, HttpResponse};
+use nexum_types::{HttpHeader, HttpRequest, HttpResponse};
 
 use crate::{bindings, guest::Guest, trace::Asked};
 
@@ -22,7 +22,11 @@ impl bindings::http::Host for Guest {
         let started = Instant::now();
         let ended = self.http.fetch(request).await;
         let kind = ended.as_ref().err().map(|failure| failure.error.kind);
-        self.had_effect |= is_effect && kind.is_none_or(may_have_been_sent);
+        // A response says that it was sent. So may what is denied: a redirect comes from a server.
+        let was_sent = ended
+            .as_ref()
+            .map_or_else(|failure| failure.was_sent, |_| true);
+        self.had_effect |= is_effect && was_sent;
         if let Err(failure) = &ended
             && let Some(denied) = &failure.denied
         {
@@ -43,17 +47,6 @@ impl bindings::http::Host for Guest {
             &answer,
         );
         Ok(answer.map(Into::into).map_err(Into::into))
-    }
-}
-
-/// Whether a server may have heard of a request that failed like this.
-fn may_have_been_sent(kind: HostErrorKind) -> bool {
-    match kind {
-        HostErrorKind::Denied
-        | HostErrorKind::InvalidInput
-        | HostErrorKind::RateLimited
-        | HostErrorKind::Unsupported => false,
-        HostErrorKind::Unavailable | HostErrorKind::Timeout | HostErrorKind::Internal => true,
     }
 }
 

@@ -19,12 +19,14 @@ pub(crate) enum Reach {
     Never,
 }
 
-const METADATA_V4: [Ipv4Addr; 5] = [
+const METADATA_V4: [Ipv4Addr; 7] = [
     Ipv4Addr::new(169, 254, 169, 254),
     Ipv4Addr::new(169, 254, 170, 2),
     Ipv4Addr::new(169, 254, 170, 23),
     Ipv4Addr::new(100, 100, 100, 200),
     Ipv4Addr::new(168, 63, 129, 16),
+    Ipv4Addr::new(169, 254, 0, 23),
+    Ipv4Addr::new(192, 0, 0, 192),
 ];
 const METADATA_V6: [Ipv6Addr; 3] = [
     Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
@@ -148,6 +150,10 @@ mod tests {
             ("169.254.170.2", Metadata),
             ("100.100.100.200", Metadata),
             ("168.63.129.16", Metadata),
+            ("169.254.0.23", Metadata),
+            ("169.254.0.22", Private),
+            ("192.0.0.192", Metadata),
+            ("192.0.0.191", Private),
             ("172.16.0.1", Private),
             ("172.31.255.255", Private),
             ("192.0.0.8", Private),
@@ -170,6 +176,7 @@ mod tests {
             ("::ffff:127.0.0.1", Private),
             ("::ffff:8.8.8.8", Private),
             ("::ffff:169.254.169.254", Metadata),
+            ("::ffff:192.0.0.192", Metadata),
             ("::ffff:0.0.0.0", Never),
             ("::127.0.0.1", Private),
             ("::2", Never),

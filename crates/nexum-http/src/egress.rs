@@ -1,27 +1,23 @@
 //! What the requests of all modules share, and one module's way through it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use nexum_manifest::{HttpCredential, HttpSettings};
 use nexum_types::{BoxFuture, HttpFailure, HttpFetch, HttpRequest, HttpResponse};
-use reqwest::{Certificate, Client, redirect};
+use rustls::pki_types::pem;
 use tokio::sync::Semaphore;
 
 use crate::{
-    address::Reach,
+    connections::{Connections, Trust},
     credentials::Credentials,
     exchange,
-    grants::{Grants, Realm},
-    lookup::{Guarded, Lookup, SystemLookup},
+    grants::Grants,
+    lookup::{Lookup, Lookups, SystemLookup},
     turns::ModuleRate,
 };
 
-/// Connections to one server that are kept for the next request.
-const IDLE_PER_SERVER: usize = 4;
-/// How long they are kept. A module may ask a new server each time, and each takes a file handle.
-const IDLE_FOR: Duration = Duration::from_secs(15);
-
-/// The way out for all modules. Clones share connections, limits and credentials.
+/// The way out for all modules. Clones share limits, lookups and credentials; connections are of
+/// one module each.
 #[derive(Debug, Clone)]
 pub struct Egress(Arc<Shared>);
 
@@ -30,10 +26,8 @@ pub(crate) struct Shared {
     pub(crate) credentials: Credentials,
     /// The requests that are under way.
     pub(crate) places: Arc<Semaphore>,
-    /// For servers at public addresses. The two share no connection: one that was made for a
-    /// listed server is not there for another.
-    public: Client,
-    listed: Client,
+    pub(crate) lookups: Arc<Lookups>,
+    pub(crate) trust: Trust,
     /// Who answers in the place of all servers, if somebody does.
     pub(crate) stand_in: Option<Arc<dyn HttpFetch>>,
 }
@@ -52,13 +46,16 @@ impl std::fmt::Debug for Shared {
 pub enum HttpSetupError {
     /// The certificates to trust are none.
     #[error("`http.ca_file` has a certificate that cannot be read")]
-    Authorities(#[source] reqwest::Error),
+    Authorities(#[source] pem::Error),
     /// A credential is no header.
     #[error("a header of [[http.credentials]] cannot be sent")]
     Credential,
-    /// TLS or the client cannot be set up.
-    #[error("the HTTP client cannot be set up")]
-    Client(#[source] reqwest::Error),
+    /// TLS cannot be set up: the machine has no authorities to trust, or one of `http.ca_file` is
+    /// unsound.
+    #[error(
+        "TLS cannot be set up for requests to servers outside: the machine needs certificates to trust, and `http.ca_file`, where it is set, whole ones"
+    )]
+    Tls(#[source] rustls::Error),
 }
 
 impl Egress {
@@ -67,7 +64,7 @@ impl Egress {
     /// # Errors
     /// The certificates to trust cannot be read, or the machine has no TLS to set up.
     pub fn new(settings: HttpSettings) -> Result<Self, HttpSetupError> {
-        Self::with_lookup(settings, SystemLookup::new())
+        Self::with_lookup(settings, SystemLookup)
     }
 
     /// The same with names looked up in another way.
@@ -78,8 +75,7 @@ impl Egress {
         settings: HttpSettings,
         lookup: impl Lookup,
     ) -> Result<Self, HttpSetupError> {
-        let lookup: Arc<dyn Lookup> = Arc::new(lookup);
-        Self::set_up(settings, &lookup, None)
+        Self::set_up(settings, Arc::new(lookup), None)
     }
 
     /// The same with somebody who answers in the place of all servers: what is allowed is decided
@@ -91,37 +87,15 @@ impl Egress {
         settings: HttpSettings,
         stand_in: Arc<dyn HttpFetch>,
     ) -> Result<Self, HttpSetupError> {
-        let lookup: Arc<dyn Lookup> = Arc::new(SystemLookup::new());
-        Self::set_up(settings, &lookup, Some(stand_in))
+        Self::set_up(settings, Arc::new(SystemLookup), Some(stand_in))
     }
 
     fn set_up(
         mut settings: HttpSettings,
-        lookup: &Arc<dyn Lookup>,
+        lookup: Arc<dyn Lookup>,
         stand_in: Option<Arc<dyn HttpFetch>>,
     ) -> Result<Self, HttpSetupError> {
-        // An error means that another part of the program has installed one already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let pem = settings.authorities.as_deref().unwrap_or("");
-        let authorities = Certificate::from_pem_bundle(pem.as_bytes());
-        let authorities = authorities.map_err(HttpSetupError::Authorities)?;
-        let client = |most: Reach| {
-            Client::builder()
-                .user_agent(concat!("nexum/", env!("CARGO_PKG_VERSION")))
-                .dns_resolver(Guarded::new(Arc::clone(lookup), most))
-                // One would be asked in the server's place, with an address that nobody checks.
-                .no_proxy()
-                .redirect(redirect::Policy::none())
-                .referer(false)
-                .pool_max_idle_per_host(IDLE_PER_SERVER)
-                .pool_idle_timeout(IDLE_FOR)
-                .connect_timeout(settings.connect_timeout)
-                .read_timeout(settings.idle_timeout)
-                .tls_certs_merge(authorities.iter().cloned())
-                .build()
-                .map_err(HttpSetupError::Client)
-        };
-        let (public, listed) = (client(Reach::Public)?, client(Reach::Private)?);
+        let trust = Trust::read(settings.authorities.as_deref().unwrap_or(""))?;
         let credentials = Credentials::default();
         credentials
             .replace(std::mem::take(&mut settings.credentials))
@@ -130,8 +104,8 @@ impl Egress {
             places: Arc::new(Semaphore::new(settings.max_concurrent as usize)),
             settings,
             credentials,
-            public,
-            listed,
+            lookups: Arc::new(Lookups::new(lookup)),
+            trust,
             stand_in,
         })))
     }
@@ -142,6 +116,7 @@ impl Egress {
         ModuleHttp {
             shared: Arc::clone(&self.0),
             rate: ModuleRate::new(grants.rate),
+            connections: Connections::new(),
             grants,
         }
     }
@@ -160,21 +135,13 @@ impl Egress {
     }
 }
 
-impl Shared {
-    pub(crate) fn client(&self, realm: Realm) -> &Client {
-        match realm {
-            Realm::Public => &self.public,
-            Realm::Listed => &self.listed,
-        }
-    }
-}
-
 /// One module's way to servers outside.
 #[derive(Debug)]
 pub struct ModuleHttp {
     pub(crate) shared: Arc<Shared>,
     pub(crate) grants: Grants,
     pub(crate) rate: ModuleRate,
+    pub(crate) connections: Connections,
 }
 
 impl HttpFetch for ModuleHttp {

@@ -1,6 +1,7 @@
 //! One request of a module, hop by hop. Every hop is held against the same rules, and gets the
 //! credentials of its own server.
 
+use nexum_manifest::Scheme;
 use nexum_types::{HttpFailure, HttpRequest, HttpResponse};
 use reqwest::{
     Method, StatusCode,
@@ -11,9 +12,9 @@ use url::Url;
 use crate::{
     body,
     egress::ModuleHttp,
-    failure::Failure,
+    failure::{Denied, Failure},
     grants,
-    message::{self, Parsed},
+    message::{self, MAX_URL_BYTES, Parsed},
     turns,
 };
 
@@ -42,23 +43,38 @@ pub(crate) async fn fetch(
     let mut parsed = Parsed::of(request, settings)?;
     // Before a turn is taken: what is denied costs nobody anything.
     http.grants.check(&parsed.url, settings)?;
+    let mut was_sent = false;
     let exchange = async {
         http.rate.turn().await?;
         let _place = turns::place(&http.shared.places).await?;
         match asked {
-            Some((stand_in, request)) => stand_in.fetch(request).await,
-            None => Ok(follow(http, &mut parsed).await?),
+            Some((stand_in, request)) => {
+                was_sent = true;
+                stand_in.fetch(request).await
+            }
+            None => Ok(follow(http, &mut parsed, &mut was_sent).await?),
         }
     };
-    match tokio::time::timeout(within, exchange).await {
+    let ended = match tokio::time::timeout(within, exchange).await {
         Ok(ended) => ended,
         Err(_) => Err(Failure::Timeout(grants::server(&parsed.url)).into()),
-    }
+    };
+    ended.map_err(|failure| HttpFailure {
+        was_sent,
+        ..failure
+    })
 }
 
-async fn follow(http: &ModuleHttp, request: &mut Parsed) -> Result<HttpResponse, Failure> {
+/// `was_sent` is true from when the first hop may have reached its server, also where this is
+/// dropped before it ends.
+async fn follow(
+    http: &ModuleHttp,
+    request: &mut Parsed,
+    was_sent: &mut bool,
+) -> Result<HttpResponse, Failure> {
     let settings = &http.shared.settings;
     let mut hops = 0;
+    let mut redirected_by = None;
     loop {
         let realm = http.grants.check(&request.url, settings)?;
         let server = &grants::server(&request.url);
@@ -71,15 +87,29 @@ async fn follow(http: &ModuleHttp, request: &mut Parsed) -> Result<HttpResponse,
             header::ACCEPT_ENCODING,
             HeaderValue::from_static(body::ACCEPTED),
         );
-        let sent = http.shared.client(realm);
+        let (trust, lookups) = (&http.shared.trust, &http.shared.lookups);
+        let sent = http.connections.client(realm, settings, trust, lookups)?;
         let sent = sent.request(request.method.clone(), request.url.clone());
         let sent = sent.headers(headers);
         let sent = match &request.body {
             Some(bytes) => sent.body(bytes.clone()),
             None => sent,
         };
-        let sent = sent.send().await;
-        let mut response = sent.map_err(|error| Failure::of(&error, server))?;
+        let hop_before_was_sent = std::mem::replace(was_sent, true);
+        let mut response = match sent.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                // Nothing of a request goes out before there is a connection for it.
+                if error.is_builder() || error.is_connect() {
+                    *was_sent = hop_before_was_sent;
+                }
+                return Err(match (error.is_builder(), redirected_by) {
+                    (true, Some(by)) => Failure::Location(by),
+                    (true, None) => Failure::Invalid("the URL's host can be no server's"),
+                    (false, _) => Failure::of(&error, server),
+                });
+            }
+        };
         let next = match settings.max_redirects {
             0 => None,
             _ => target(response.status(), response.headers(), &request.url),
@@ -88,6 +118,7 @@ async fn follow(http: &ModuleHttp, request: &mut Parsed) -> Result<HttpResponse,
             Some(next) if hops < settings.max_redirects => {
                 hops += 1;
                 turn(request, response.status(), next?);
+                redirected_by = Some(server.clone());
             }
             Some(_) => return Err(Failure::Redirects(server.clone(), settings.max_redirects)),
             None => {
@@ -100,14 +131,26 @@ async fn follow(http: &ModuleHttp, request: &mut Parsed) -> Result<HttpResponse,
     }
 }
 
-/// Where a redirect leads to, if the response is one.
+/// Where a redirect leads to, if the response is one. Whether a request may go there is for the next
+/// hop to find out, but for what a module's own request is malformed with.
 fn target(status: StatusCode, headers: &HeaderMap, from: &Url) -> Option<Result<Url, Failure>> {
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
     let location = headers.get(header::LOCATION)?;
     let next = location.to_str().ok().and_then(|to| from.join(to).ok());
-    Some(next.ok_or_else(|| Failure::Malformed(grants::server(from))))
+    let next = next.filter(|next| next.as_str().len() <= MAX_URL_BYTES);
+    Some(match next {
+        Some(next)
+            if Scheme::of(&next).is_none()
+                || !next.username().is_empty()
+                || next.password().is_some() =>
+        {
+            Err(Failure::Denied(Denied::Redirect(grants::server(from))))
+        }
+        Some(next) => Ok(next),
+        None => Err(Failure::Location(grants::server(from))),
+    })
 }
 
 /// Makes of a request the one that follows a redirect (RFC 9110, section 15.4).

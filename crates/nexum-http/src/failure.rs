@@ -24,6 +24,8 @@ pub(crate) enum Failure {
     OverRate(Duration),
     /// All requests that may be under way are.
     Busy,
+    /// There is nothing to connect with.
+    NoClient,
     /// The name of the server has no address.
     NoAddress(String),
     /// There is no connection to the server.
@@ -32,6 +34,8 @@ pub(crate) enum Failure {
     Tls(String),
     /// The connection ended without a whole response, or what came was none.
     Lost(String),
+    /// It redirects to what is no URL, or to one that cannot be sent.
+    Location(String),
     /// What came is not what its headers say it is.
     Malformed(String),
     /// The response is larger than the operator allows.
@@ -55,6 +59,8 @@ pub(crate) enum Denied {
     InTheClear(String),
     /// Its address is not of the public internet, and it is not listed for that.
     Address(String),
+    /// It redirects to a URL that no request may have: of another scheme, or with userinfo.
+    Redirect(String),
     /// The request sets a header that is a credential of the operator's.
     Credential(String, String),
 }
@@ -74,6 +80,9 @@ impl Denied {
             Self::Address(server) => {
                 format!("http to {server}, whose address is not of the public internet")
             }
+            Self::Redirect(server) => format!(
+                "http to where {server} redirects: neither https nor http, or with userinfo"
+            ),
             Self::Credential(server, header) => {
                 format!("http to {server} with the header {header}, which is a credential's")
             }
@@ -101,6 +110,9 @@ impl Denied {
                 "if {server} is meant to be reached there, the operator adds \"{}\" to `allow_private` under [http]",
                 bare(server)
             ),
+            Self::Redirect(server) => format!(
+                "{server} redirects to a URL whose scheme is neither https nor http, or which has userinfo: ask where it means to lead, or do without"
+            ),
             Self::Credential(_, header) => format!(
                 "leave the header {header} out: the operator's [[http.credentials]] set it for this server"
             ),
@@ -117,10 +129,12 @@ impl Failure {
             Self::Denied(_) => HostErrorKind::Denied,
             Self::OverRate(_) | Self::Busy => HostErrorKind::RateLimited,
             Self::Timeout(_) => HostErrorKind::Timeout,
-            Self::NoAddress(_)
+            Self::NoClient
+            | Self::NoAddress(_)
             | Self::Connect(..)
             | Self::Tls(_)
             | Self::Lost(_)
+            | Self::Location(_)
             | Self::Malformed(_)
             | Self::TooLarge(..)
             | Self::Redirects(..) => HostErrorKind::Unavailable,
@@ -142,6 +156,7 @@ impl Failure {
                 wait.as_millis()
             ),
             Self::Busy => "all requests that may be under way at once are; try again".to_owned(),
+            Self::NoClient => "the engine cannot set up a client for requests".to_owned(),
             Self::NoAddress(server) => format!("the name of {server} has no address"),
             Self::Connect(server, Some(kind)) => format!("no connection to {server}: {kind}"),
             Self::Connect(server, None) => format!("no connection to {server}"),
@@ -150,6 +165,9 @@ impl Failure {
             ),
             Self::Lost(server) => {
                 format!("the connection to {server} ended without a whole response")
+            }
+            Self::Location(server) => {
+                format!("{server} redirects to what is no URL, or one that cannot be sent")
             }
             Self::Malformed(server) => {
                 format!("what {server} answered is not what its headers say")
@@ -190,6 +208,7 @@ impl Failure {
     }
 }
 
+/// Of a request that was not sent; what is known of one that was is for the exchange to say.
 impl From<Failure> for HttpFailure {
     fn from(failure: Failure) -> Self {
         let denied = match &failure {
@@ -199,6 +218,7 @@ impl From<Failure> for HttpFailure {
         Self {
             error: HostError::new(DOMAIN, failure.kind(), failure.message()),
             denied,
+            was_sent: false,
         }
     }
 }

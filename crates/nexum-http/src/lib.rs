@@ -1,8 +1,9 @@
 //! Modules' requests to servers outside: `nexum:host/http`, from a module's request to a response
 //! or a typed failure.
 //!
-//! [`Egress`] is what all modules share: connections, settings, credentials. [`ModuleHttp`] is one
-//! module's way through it, and implements the port of `nexum-types`. A request is held against
+//! [`Egress`] is what all modules share: settings, limits, credentials. [`ModuleHttp`] is one
+//! module's way through it, over connections of its own, and implements the port of `nexum-types`.
+//! A request is held against
 //! what the module and the operator allow (`grants`), the address that is dialled against what it
 //! may be (`address`, `lookup`), on every hop anew.
 //!
@@ -11,6 +12,7 @@
 
 mod address;
 mod body;
+mod connections;
 mod credentials;
 mod egress;
 mod exchange;

@@ -12,6 +12,9 @@ use crate::failure::Failure;
 
 /// The most header fields of a request.
 const MAX_HEADERS: usize = 100;
+/// The longest URL that the client can send, as it is once it has been read: what is not ASCII is
+/// longer then.
+pub(crate) const MAX_URL_BYTES: usize = 65_534;
 
 /// A request that can be sent, if its server may be reached.
 #[derive(Debug)]
@@ -39,19 +42,27 @@ impl Parsed {
         }
         Ok(Self {
             method: read_method(&method)?,
-            url: Url::parse(&url).map_err(|_| Failure::Invalid("the URL is none"))?,
+            url: read_url(&url)?,
             headers: read_headers(&headers)?,
             body,
         })
     }
 }
 
+fn read_url(url: &str) -> Result<Url, Failure> {
+    let url = Url::parse(url).map_err(|_| Failure::Invalid("the URL is none"))?;
+    if url.as_str().len() > MAX_URL_BYTES {
+        return Err(Failure::Invalid("the URL has more than 65534 bytes"));
+    }
+    Ok(url)
+}
+
 fn read_method(method: &str) -> Result<Method, Failure> {
     let is_word = !method.is_empty() && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
-    // The first opens a tunnel, the second has a server answer what was sent, credentials included.
-    if !is_word || matches!(method, "CONNECT" | "TRACE") {
+    // The first opens a tunnel, the others have a server answer what was sent, credentials included.
+    if !is_word || matches!(method, "CONNECT" | "TRACE" | "TRACK") {
         return Err(Failure::Invalid(
-            "the method is a word in capitals, and not CONNECT or TRACE",
+            "the method is a word in capitals, and not CONNECT, TRACE or TRACK",
         ));
     }
     Method::from_bytes(method.as_bytes()).map_err(|_| Failure::Invalid("the method is none"))
@@ -137,6 +148,7 @@ mod tests {
             "G T",
             "CONNECT",
             "TRACE",
+            "TRACK",
             "GET\r\nX: y",
             "GÉT",
         ] {
@@ -175,6 +187,16 @@ mod tests {
         ] {
             let refused = parsed(request("GET", url, &[]));
             assert!(matches!(refused, Err(Failure::Invalid(_))), "{url:?}");
+        }
+        let long = |bytes: usize| format!("https://a.example/{}", "x".repeat(bytes - 18));
+        assert!(parsed(request("GET", &long(MAX_URL_BYTES), &[])).is_ok());
+        for url in [
+            long(MAX_URL_BYTES + 1),
+            format!("https://a.example/{}", "é".repeat(MAX_URL_BYTES / 6)),
+        ] {
+            let refused = parsed(request("GET", &url, &[])).err();
+            let expected = Failure::Invalid("the URL has more than 65534 bytes");
+            assert_eq!(refused, Some(expected), "{} bytes", url.len());
         }
         let many = vec![("x", "y"); MAX_HEADERS + 1];
         assert!(parsed(request("GET", url, &many)).is_err());

@@ -28,6 +28,8 @@ const MAX_HEAD: usize = 64 * 1024;
 /// A request as it came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebRequest {
+    /// Which of the server's connections it came on, the first being 1.
+    pub connection: usize,
     /// The method.
     pub method: String,
     /// The path, with its query.
@@ -141,13 +143,19 @@ impl WebServer {
                     accepted = listener.accept() => accepted,
                 };
                 let Ok((stream, _)) = accepted else { return };
-                *connections.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+                let connection = {
+                    let mut count = connections.lock().unwrap_or_else(PoisonError::into_inner);
+                    *count += 1;
+                    *count
+                };
                 let (tls, seen, answers) = (tls.clone(), Arc::clone(&seen), Arc::clone(&answers));
                 // How a client goes away is its own affair.
                 clients.spawn(async move {
                     match tls {
-                        Some(tls) => talk(tls.accept(stream).await?, &seen, &answers).await,
-                        None => talk(stream, &seen, &answers).await,
+                        Some(tls) => {
+                            talk(tls.accept(stream).await?, connection, &seen, &answers).await
+                        }
+                        None => talk(stream, connection, &seen, &answers).await,
                     }
                 });
                 while clients.try_join_next().is_some() {}
@@ -193,11 +201,12 @@ impl WebServer {
 
 async fn talk(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    connection: usize,
     seen: &Mutex<Vec<WebRequest>>,
     answers: &Answers,
 ) -> io::Result<()> {
     let mut buffer = Vec::new();
-    while let Some(request) = read(&mut stream, &mut buffer).await? {
+    while let Some(request) = read(&mut stream, connection, &mut buffer).await? {
         let reply = answers(&request);
         seen.lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -234,6 +243,7 @@ async fn talk(
 /// The next request of a connection; `None` once the client has ended it.
 async fn read(
     stream: &mut (impl AsyncRead + Unpin),
+    connection: usize,
     buffer: &mut Vec<u8>,
 ) -> io::Result<Option<WebRequest>> {
     let end = loop {
@@ -264,6 +274,7 @@ async fn read(
         }
     }
     Ok(Some(WebRequest {
+        connection,
         method,
         path,
         headers,

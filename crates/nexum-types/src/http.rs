@@ -56,6 +56,9 @@ pub struct HttpFailure {
     /// What was denied, where a rule has denied it: a server or a header, without anything secret
     /// of a URL. The error's message is what to do about it then.
     pub denied: Option<String>,
+    /// Whether a server may have got the request all the same, or one before a redirect: it may have
+    /// acted then, whatever the error says. True wherever that is in doubt.
+    pub was_sent: bool,
 }
 
 /// Requests of one module to servers outside.

@@ -41,6 +41,7 @@ impl HttpFetch for Servers {
         let answer = self.answer_of(&request).map_err(|message| HttpFailure {
             error: HostError::new("http", HostErrorKind::Unavailable, message),
             denied: None,
+            was_sent: true,
         });
         Box::pin(async { answer })
     }

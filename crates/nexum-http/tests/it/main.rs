@@ -7,10 +7,13 @@
 )]
 
 mod answers;
+mod connections;
 mod credentials;
 mod limits;
+mod lookups;
 mod redirects;
 mod secrets;
+mod sent;
 mod servers;
 mod ssrf;
 mod support;
