@@ -133,6 +133,10 @@ impl Chains {
         self.0.values().map(|chain| chain.reads.stats()).collect()
     }
 
+    pub(crate) fn provider(&self, chain: ChainId) -> Option<&Arc<Provider>> {
+        self.0.get(&chain).map(|chain| &chain.provider)
+    }
+
     pub(crate) fn reads(&self, chain: ChainId) -> Option<&Arc<Reads>> {
         self.0.get(&chain).map(|chain| &chain.reads)
     }

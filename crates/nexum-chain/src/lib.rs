@@ -9,6 +9,7 @@
 //! is named by scheme, host and port in logs and errors alike.
 
 mod backoff;
+mod broadcast;
 mod chains;
 mod error;
 mod failure;

@@ -11,10 +11,11 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use nexum_chain::{ChainError, Chains, WrongChainId, WrongChainIds};
 use nexum_host::{Host, HostSetupError, SystemClock};
 use nexum_http::{Egress, HttpSetupError};
-use nexum_identity::Password;
+use nexum_identity::{Password, Sender};
 use nexum_manifest::{EngineFile, ManifestErrors, ModuleManifest, Problem, Setup};
 use nexum_store::{ModuleStore, StateDir, StoreError, StoreOptions};
-use nexum_types::{HttpFetch, ModuleName};
+use nexum_types::{HttpFetch, ModuleName, StateError};
+use tokio::task::JoinHandle;
 
 use crate::{
     admin::{AdminError, AdminServer, AdminSocket},
@@ -45,6 +46,17 @@ pub struct Engine {
     code_origins: CodeOrigins,
     roster: Arc<Roster>,
     server: Server,
+    /// Looks after the transactions that were sent, and ends with this.
+    _tending: Tending,
+}
+
+#[derive(Debug)]
+struct Tending(JoinHandle<()>);
+
+impl Drop for Tending {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What an engine is started with beside its files.
@@ -109,6 +121,9 @@ pub enum StartError {
     /// Endpoints of other chains than they are configured for, with no line to point at.
     #[error(transparent)]
     WrongChainIds(WrongChainIds),
+    /// The transactions that were sent before cannot be read.
+    #[error("the transactions that were sent before cannot be read")]
+    Transactions(#[source] StateError),
     /// The `state_dir` or a module's state cannot be opened.
     #[error(transparent)]
     Store(StoreError),
@@ -195,6 +210,8 @@ impl Engine {
             tracing::warn!(%place, help = problem.remedy(), "{}", problem.message());
         }
         let accounts = identities::open(&file, password).await?;
+        let sender = Sender::new(Arc::new(chains.clone()));
+        roster.sends(&sender);
         let cache = Arc::new(CodeCache::new(&config.state_dir));
         let loader = Loader {
             host,
@@ -202,6 +219,7 @@ impl Engine {
             kept: Arc::clone(&cache) as _,
             egress: egress.clone(),
             accounts: &accounts,
+            sender: Some(&sender),
         };
         let loaded = load::load(&loader, &bundles, &chains).await?;
         let codes: Vec<_> = loaded.iter().map(|loaded| loaded.code().clone()).collect();
@@ -217,6 +235,7 @@ impl Engine {
             Some(dir) => dir,
             None => Arc::new(hold(&config.state_dir, StateDir::open).await?),
         };
+        identities::open_ledger(&sender, &file, &state_dir).await?;
         let stores = open_stores(&state_dir, manifests).await?;
 
         let admin = AdminSocket::bind(state_dir.path()).map_err(StartError::Admin)?;
@@ -227,6 +246,7 @@ impl Engine {
             chains,
             egress,
             accounts,
+            sender: sender.clone(),
             file,
             reloading: Mutex::default(),
             code: Keeping::new(cache, Arc::clone(&state_dir)),
@@ -266,6 +286,7 @@ impl Engine {
             code_origins,
             roster,
             server,
+            _tending: Tending(tokio::spawn(async move { sender.tend().await })),
         })
     }
 

@@ -9,9 +9,10 @@ use std::{
 
 use nexum_identity::{
     Accounts, Grant, KeyFolder, KeystoreError, LocalSigner, ModuleAccounts, Password, RemoteSigner,
-    Signer, Unlock,
+    Sender, Signer, Unlock,
 };
 use nexum_manifest::{Bundle, EngineFile, KeystoreSettings, ManifestErrors, Problem, UnlockAt};
+use nexum_store::StateDir;
 use nexum_types::Address;
 
 use crate::StartError;
@@ -24,6 +25,7 @@ pub(crate) fn of_module(accounts: &Accounts, bundle: &Bundle) -> ModuleAccounts 
         asked: manifest.identity.clone(),
         allowed: bundle.identity.methods.clone(),
         chains: manifest.chains.clone(),
+        transactions: bundle.identity.transactions.clone(),
     };
     accounts.of_module(manifest.name.clone(), grant)
 }
@@ -69,6 +71,28 @@ pub(crate) async fn open(
         Some(errors) => Err(StartError::Refused(errors)),
         None => Ok(Accounts::new(signers)),
     }
+}
+
+/// Takes up the transactions that were sent before, where there are any or may be some.
+pub(crate) async fn open_ledger(
+    sender: &Sender,
+    file: &EngineFile,
+    dir: &Arc<StateDir>,
+) -> Result<(), StartError> {
+    let grants = file.config().identity.modules.values();
+    let may_send = grants
+        .into_iter()
+        .any(|grant| !grant.transactions.is_empty());
+    if !may_send && !dir.has_ledger() {
+        return Ok(());
+    }
+    let (sender, dir) = (sender.clone(), Arc::clone(dir));
+    let open = move || {
+        let ledger = dir.open_ledger().map_err(StartError::Store)?;
+        sender.open(ledger).map_err(StartError::Transactions)
+    };
+    let opened = tokio::task::spawn_blocking(open).await;
+    opened.map_err(StartError::Task)?
 }
 
 /// What can be told without a password and without asking a remote signer: accounts of which there

@@ -14,7 +14,7 @@ use futures::{StreamExt as _, stream};
 use nexum_chain::Limited;
 use nexum_host::{Host, KeptCode, LoadError, Loaded, LogRate, ModuleSpec, NothingKept};
 use nexum_http::{Egress, Grants};
-use nexum_identity::Accounts;
+use nexum_identity::{Accounts, Sender};
 use nexum_manifest::{Bundle, ManifestErrors, Pin, Problem, Setup};
 use nexum_types::{
     BoxFuture, ChainId, ChainRpc, HostError, HostErrorKind, HttpFailure, HttpFetch, HttpRequest,
@@ -59,6 +59,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) egress: Egress,
     /// Of which each module gets its own.
     pub(crate) accounts: &'a Accounts,
+    /// What their transactions go through; none where nothing runs.
+    pub(crate) sender: Option<&'a Sender>,
 }
 
 /// Compiles and checks every bundle's component, under the operator's policy. Each module reaches
@@ -161,6 +163,7 @@ pub async fn check(setup: &Setup) -> Result<(), StartError> {
         kept: Arc::new(NothingKept),
         egress: Egress::new(setup.engine.config().http.clone()).map_err(StartError::Http)?,
         accounts: &Accounts::default(),
+        sender: None,
     };
     load(&loader, &setup.bundles, &NoChains).await.map(drop)
 }
@@ -230,6 +233,10 @@ fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, loader: &Loader<'_>) -> ModuleSp
         Some(rate) => Arc::new(Limited::new(chain, rate)),
         None => Arc::new(chain),
     };
+    let mut identity = identities::of_module(loader.accounts, bundle);
+    if let Some(sender) = loader.sender {
+        identity = identity.sending(sender.clone(), Arc::clone(&chain));
+    }
     let (manifest, ceilings) = (&bundle.manifest, &bundle.ceilings);
     let http = loader.egress.of(Grants {
         module: manifest.name.clone(),
@@ -252,7 +259,7 @@ fn spec<C: ChainRpc>(bundle: &Bundle, chain: C, loader: &Loader<'_>) -> ModuleSp
         },
         chain,
         http: Arc::new(http),
-        identity: Arc::new(identities::of_module(loader.accounts, bundle)),
+        identity: Arc::new(identity),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use nexum_chain::{ChainError, Chains};
 use nexum_host::{Host, Loaded};
 use nexum_http::Egress;
-use nexum_identity::Accounts;
+use nexum_identity::{Accounts, Sender};
 use nexum_manifest::{Bundle, EngineFile, ModuleManifest, Sha256, Withheld};
 use nexum_store::{ModuleStore, StateDir};
 use nexum_types::{ModuleName, StateBackend as _};
@@ -54,6 +54,8 @@ pub(crate) struct Core {
     /// The way to servers outside.
     pub(crate) egress: Egress,
     pub(crate) accounts: Accounts,
+    /// What the transactions of all modules go through.
+    pub(crate) sender: Sender,
     pub(crate) file: EngineFile,
     /// Held from reading the credentials anew until they are in use.
     pub(crate) reloading: Mutex<()>,
@@ -237,6 +239,7 @@ impl Core {
             config,
             quota,
             state_dir: Arc::clone(&self.state_dir),
+            sender: self.sender.clone(),
             inlets,
             timetable,
             turn: 0,

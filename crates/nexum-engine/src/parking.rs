@@ -69,7 +69,7 @@ impl Worker {
         };
         self.about = letter.event.id();
         self.watch_call(&module.store, Some(&letter.event));
-        let report = self.call(module, &letter.event).await;
+        let report = self.call(module, letter.source, &letter.event).await;
         let kind = EventKind::of(&letter.event);
         let accepted = accepted(report);
         if accepted.is_err() {
@@ -116,10 +116,13 @@ impl Worker {
             };
             let cursor = store.cursor(&source);
             let step = cursor.and_then(|cursor| letters::settled(&letter, cursor, remembered));
-            store.commit_letters(&handled.writes, step, &[LetterChange::Remove(id)])?;
-            Ok(Letters::of(&store))
+            let gone = [LetterChange::Remove(id)];
+            let committed = store.commit_letters(&handled.writes, step, &gone)?;
+            Ok((Letters::of(&store), committed.settled))
         });
-        self.status.has_letters(settled.await?);
+        let (letters, call) = settled.await?;
+        self.status.has_letters(letters);
+        self.settled(call);
         Ok(())
     }
 

@@ -13,9 +13,12 @@ use std::{
 use futures::FutureExt as _;
 use nexum_chain::FeedItem;
 use nexum_host::{CallReport, Instance, Loaded, Outcome};
+use nexum_identity::Sender;
 use nexum_manifest::{Durability, Restart};
 use nexum_store::{DeadLetter, ModuleStore, StateDir, Step, StoreError, StoreOptions};
-use nexum_types::{CallState, Config, Cursor, Event, EventId, ModuleName, Source, WriteSet};
+use nexum_types::{
+    CallId, CallKey, CallState, Config, Cursor, Event, EventId, ModuleName, Source, WriteSet,
+};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +51,8 @@ pub(crate) struct Worker {
     pub(crate) config: Config,
     pub(crate) quota: u64,
     pub(crate) state_dir: Arc<StateDir>,
+    /// What its transactions go through.
+    pub(crate) sender: Sender,
     pub(crate) options: StoreOptions,
     pub(crate) inlets: Vec<Inlet>,
     /// The inlet whose turn is next, where several have something.
@@ -241,6 +246,7 @@ impl Worker {
     async fn initialise(&mut self, held: &mut Held) -> Result<Running, Failure> {
         self.about = None;
         let store = self.store(held).await?;
+        self.know_calls(&store).await?;
         self.watch_call(&store, None);
         let begun = self.begin_and_commit(&store).await;
         self.watched(&store, &begun);
@@ -269,7 +275,7 @@ impl Worker {
         quota: u64,
     ) -> Result<(Instance, Accepted), Failure> {
         let mut instance = loaded.instantiate().await.map_err(Failure::Trapped)?;
-        let state = CallState::new(Arc::new(store.clone()), quota);
+        let state = CallState::new(Arc::new(store.clone()), quota).of(Some(CallKey::Init));
         let began = std::time::Instant::now();
         self.status.call_begins(began);
         let mut report = instance.init(state, config).await;
@@ -510,7 +516,7 @@ impl Worker {
         if let Some(since) = self.available_since {
             self.status.meters.queued(since.elapsed());
         }
-        let report = self.call(module, event).await;
+        let report = self.call(module, step.source, event).await;
         let accepted = accepted(report)?;
         if accepted.needs_commit() {
             let (source, cursor) = (step.source, step.cursor);
@@ -525,9 +531,15 @@ impl Worker {
         Ok(())
     }
 
-    /// One call with one event.
-    pub(crate) async fn call(&mut self, module: &mut Running, event: &Event) -> CallReport {
-        let state = self.call_state(&module.store);
+    /// One call with one event of a source.
+    pub(crate) async fn call(
+        &mut self,
+        module: &mut Running,
+        source: Source,
+        event: &Event,
+    ) -> CallReport {
+        let state = CallState::new(Arc::new(module.store.clone()), self.quota);
+        let state = state.of(CallKey::of(source, event));
         let began = std::time::Instant::now();
         self.status.call_begins(began);
         let call = module.instance.on_event(state, event);
@@ -573,16 +585,40 @@ impl Worker {
         if is_lazy && has_committed && !has_traces && is_small(&writes) {
             // This touches memory only, and costs less than handing it to another thread. A
             // store's first commit writes what its opening has held back.
-            return store
-                .commit(&writes, step)
-                .map(drop)
-                .map_err(Failure::Store);
+            let committed = store.commit(&writes, step).map_err(Failure::Store)?;
+            self.settled(committed.settled);
+            return Ok(());
         }
         // The disk is waited for on a thread that no other module needs.
         let store = store.clone();
+        let committed = blocking(move || {
+            let committed = store.commit(&writes, step)?;
+            if has_traces {
+                store.flush()?;
+            }
+            Ok(committed)
+        });
+        let settled = committed.await?.settled;
+        self.settled(settled);
+        Ok(())
+    }
+
+    /// A call that has sent transactions is over, if it was one.
+    pub(crate) fn settled(&self, call: Option<CallId>) {
+        if let Some(call) = call {
+            self.sender.settled(call);
+        }
+    }
+
+    /// Says which of the calls that have sent transactions are to be made again.
+    async fn know_calls(&mut self, store: &ModuleStore) -> Result<(), Failure> {
+        if !self.sender.is_open() {
+            return Ok(());
+        }
+        let (sender, name, store) = (self.sender.clone(), self.name.clone(), store.clone());
         blocking(move || {
-            store.commit(&writes, step)?;
-            if has_traces { store.flush() } else { Ok(()) }
+            sender.calls_of(&name, &store.open_calls());
+            Ok(())
         })
         .await
     }
@@ -619,10 +655,6 @@ impl Worker {
                 return happened;
             }
         }
-    }
-
-    pub(crate) fn call_state(&self, store: &ModuleStore) -> CallState {
-        CallState::new(Arc::new(store.clone()), self.quota)
     }
 
     /// What has happened where something failed: `of_module` where it was the module's fault.

@@ -70,6 +70,8 @@ impl Loaded {
             checkpoint: None,
             chain: Arc::clone(&self.chain),
             identity: Arc::clone(&self.identity),
+            has_identity: self.has_identity,
+            sends: 0,
             chains: Arc::clone(&self.chains),
             absent_chains: Arc::clone(&self.absent_chains),
             http: Arc::clone(&self.http),
@@ -155,6 +157,7 @@ impl Instance {
         let data = self.store.data_mut();
         data.state = Some(state);
         data.had_effect = false;
+        data.sends = 0;
         let ended = match self.store.set_fuel(fuel) {
             Ok(()) => {
                 let call = guest(&self.exports, &mut self.store);

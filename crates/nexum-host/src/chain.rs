@@ -1,11 +1,14 @@
-//! `nexum:host/chain`: reads from the chains that the manifest names.
+//! `nexum:host/chain`: reads from the chains that the manifest names, and what a wallet would answer
+//! there ([`wallet`](crate::wallet)).
 
 use nexum_manifest::Capability;
-use nexum_types::{ChainId, HostError, HostErrorKind, RpcRequest};
+use nexum_types::{ChainId, HostError, HostErrorKind, RpcRequest, RpcResult};
 
 use crate::{bindings, guest::Guest, trace::Asked};
 
 const DOMAIN: &str = "chain";
+/// The most requests of one batch, as the contract says it.
+const MAX_BATCH: usize = 256;
 
 type Answer<T> = wasmtime::Result<Result<T, bindings::types::HostError>>;
 
@@ -15,7 +18,10 @@ impl bindings::chain::Host for Guest {
         let request = RpcRequest { method, params };
         let began = self.begins();
         let answer = match self.granted(chain) {
-            Ok(()) => self.chain.request(chain, &request).await,
+            Ok(()) => match self.from_accounts(chain, &request).await {
+                Some(answer) => answer,
+                None => self.chain.request(chain, &request).await,
+            },
             Err(denied) => Err(denied),
         };
         self.answered(&request.method, &answer);
@@ -43,7 +49,7 @@ impl bindings::chain::Host for Guest {
             .collect();
         let began = self.begins();
         let results = match self.granted(chain) {
-            Ok(()) => self.chain.request_batch(chain, &requests).await,
+            Ok(()) => self.batch(chain, &requests).await,
             Err(denied) => Err(denied),
         };
         self.usage.answered(Capability::Chain, &results);
@@ -76,6 +82,41 @@ impl bindings::chain::Host for Guest {
 }
 
 impl Guest {
+    /// What is for the chain goes out together. What is for the module's accounts is answered
+    /// after it, one by one, in the order of the batch.
+    async fn batch(
+        &mut self,
+        chain: ChainId,
+        requests: &[RpcRequest],
+    ) -> Result<Vec<RpcResult>, HostError> {
+        let is_for_chain = |request: &&RpcRequest| !self.is_for_accounts(&request.method);
+        let reads: Vec<_> = requests.iter().filter(is_for_chain).cloned().collect();
+        if reads.len() == requests.len() {
+            return self.chain.request_batch(chain, requests).await;
+        }
+        if requests.len() > MAX_BATCH {
+            let message = format!(
+                "a batch has at most {MAX_BATCH} requests, not {}",
+                requests.len()
+            );
+            return Err(HostError::new(DOMAIN, HostErrorKind::InvalidInput, message));
+        }
+        let mut answers = match reads.is_empty() {
+            true => Vec::new(),
+            false => self.chain.request_batch(chain, &reads).await?,
+        }
+        .into_iter();
+        let mut results = Vec::with_capacity(requests.len());
+        for request in requests {
+            let own = self.from_accounts(chain, request).await;
+            results.push(own.or_else(|| answers.next()).unwrap_or_else(|| {
+                let message = "the answer was lost";
+                Err(HostError::new(DOMAIN, HostErrorKind::Internal, message))
+            }));
+        }
+        Ok(results)
+    }
+
     fn granted(&self, chain: ChainId) -> Result<(), HostError> {
         if self.chains.contains(&chain) {
             return Ok(());
@@ -96,6 +137,7 @@ impl Guest {
         self.usage.answered(Capability::Chain, answer);
         // Another denial than of the method has been told.
         if let Err(error) = answer
+            && !self.is_for_accounts(method)
             && error.kind == HostErrorKind::Denied
             && error.code != 0
         {

@@ -28,6 +28,10 @@ pub(crate) struct Guest {
     pub(crate) absent_chains: Arc<BTreeSet<ChainId>>,
     pub(crate) http: Arc<dyn HttpFetch>,
     pub(crate) identity: Arc<dyn IdentityAccess>,
+    /// Whether the module has the capability `identity`.
+    pub(crate) has_identity: bool,
+    /// How many transactions the call in flight has asked for.
+    pub(crate) sends: u32,
     /// Whether the call in flight has had an effect outside that nothing takes back.
     pub(crate) had_effect: bool,
     pub(crate) denials: Arc<Denials>,

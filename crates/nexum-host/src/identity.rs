@@ -68,7 +68,7 @@ impl Guest {
     }
 
     /// Counts and tells what was denied.
-    fn asked_identity<T>(&self, method: IdentityMethod, answer: &Result<T, HostError>) {
+    pub(crate) fn asked_identity<T>(&self, method: IdentityMethod, answer: &Result<T, HostError>) {
         self.usage.answered(Capability::Identity, answer);
         if let Err(error) = answer
             && error.kind == HostErrorKind::Denied

@@ -27,6 +27,7 @@ mod ticker;
 mod trace;
 mod trap;
 mod usage;
+mod wallet;
 mod wasi;
 mod withheld;
 mod work;

@@ -284,8 +284,9 @@ impl Host {
         let names: BTreeSet<_> = ty.imports(&self.engine).map(|(name, _)| name).collect();
         imports::check(names.into_iter(), &spec.capabilities)?;
         let withheld = spec.capabilities.withheld();
+        let granted = spec.capabilities.granted();
         let linker = self
-            .linker(&spec.capabilities.granted(), &withheld)
+            .linker(&granted, &withheld)
             .map_err(|error| unlinkable(&error))?;
         let pre = linker
             .instantiate_pre(&code.component)
@@ -307,6 +308,7 @@ impl Host {
             chain: spec.chain,
             http: spec.http,
             identity: spec.identity,
+            has_identity: granted.contains(&Capability::Identity),
             clock: Arc::clone(&self.clock),
             log: Arc::new(log),
             usage,
@@ -385,6 +387,7 @@ pub struct Loaded {
     pub(crate) chain: Arc<dyn ChainRpc>,
     pub(crate) http: Arc<dyn HttpFetch>,
     pub(crate) identity: Arc<dyn IdentityAccess>,
+    pub(crate) has_identity: bool,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: Arc<ModuleLog>,
     pub(crate) usage: Arc<Usage>,

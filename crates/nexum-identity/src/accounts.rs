@@ -6,13 +6,17 @@ use std::{
     sync::Arc,
 };
 
-use nexum_manifest::IdentityMethod;
+use nexum_manifest::{IdentityMethod, TransactionRule};
 use nexum_types::{
-    Address, BoxFuture, Bytes, ChainId, EventId, HostError, HostErrorKind, IdentityAccess,
-    ModuleName,
+    Address, B256, BoxFuture, Bytes, ChainId, ChainRpc, EventId, HostError, HostErrorKind,
+    IdentityAccess, ModuleName, SendOf,
 };
 
-use crate::{SignError, Signer, ToSign, TypedData, signer::checked};
+use crate::{
+    Sender, SignError, Signer, ToSign, TypedData,
+    sending::{Asked, Ceilings, Order, OverCeiling, check as check_asked},
+    signer::checked,
+};
 
 /// The longest message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
@@ -30,6 +34,8 @@ pub struct Grant {
     pub allowed: Option<BTreeSet<IdentityMethod>>,
     /// The chains for whose contracts it may sign.
     pub chains: BTreeSet<ChainId>,
+    /// What the operator lets it send.
+    pub transactions: Vec<TransactionRule>,
 }
 
 /// Every account, with what signs for it.
@@ -55,6 +61,7 @@ impl Accounts {
             accounts: self.clone(),
             module,
             grant,
+            sending: None,
         }
     }
 }
@@ -66,14 +73,28 @@ impl fmt::Debug for Accounts {
 }
 
 /// The accounts of one module.
-#[derive(Debug)]
 pub struct ModuleAccounts {
     accounts: Accounts,
     module: ModuleName,
     grant: Grant,
+    sending: Option<Sending>,
+}
+
+/// What a module's transactions go through.
+struct Sending {
+    sender: Sender,
+    /// The module's own port, at its own rate.
+    reads: Arc<dyn ChainRpc>,
 }
 
 impl ModuleAccounts {
+    /// Lets the module send, as its grant has it. `reads` is the module's own port.
+    #[must_use]
+    pub fn sending(self, sender: Sender, reads: Arc<dyn ChainRpc>) -> Self {
+        let sending = Some(Sending { sender, reads });
+        Self { sending, ..self }
+    }
+
     fn check(&self, method: IdentityMethod) -> Result<(), HostError> {
         if !self.grant.asked.contains(&method) {
             return Err(denied(format!(
@@ -106,7 +127,7 @@ impl ModuleAccounts {
         let signed = signer.sign(account, what).await;
         let signed = signed.and_then(|signature| checked(signature, account, &digest));
         let module = &self.module;
-        let event = event.map_or_else(|| "init".to_owned(), |event| event.to_string());
+        let event = named(event);
         match signed {
             Ok(signature) => {
                 tracing::info!(%module, %account, %method, %digest, event, "signed");
@@ -171,23 +192,85 @@ impl IdentityAccess for ModuleAccounts {
             self.signed(&**signer, account, what, event).await
         })
     }
+
+    fn send_transaction<'a>(
+        &'a self,
+        chain: ChainId,
+        params: &'a str,
+        of: SendOf,
+    ) -> BoxFuture<'a, Result<B256, HostError>> {
+        Box::pin(self.send(chain, params, of))
+    }
+}
+
+impl ModuleAccounts {
+    async fn send(&self, chain: ChainId, params: &str, of: SendOf) -> Result<B256, HostError> {
+        self.check(IdentityMethod::SendTransaction)?;
+        let asked = Asked::parse(params, chain).map_err(|error| invalid(error.to_string()))?;
+        let signer = Arc::clone(self.signer(asked.from)?);
+        let over = |error: OverCeiling| denied(error.to_string());
+        let ceilings = Ceilings(&self.grant.transactions);
+        let rule = ceilings.of(asked.from, chain).map_err(over)?;
+        check_asked(rule, &asked).map_err(over)?;
+        let Some(Sending { sender, reads }) = &self.sending else {
+            let message = "there is no chain to send transactions on";
+            return Err(error(HostErrorKind::Unavailable, message.to_owned()));
+        };
+        let SendOf { call, index, event } = of;
+        let call = tokio::task::spawn_blocking(move || call.id()).await;
+        let call = call.map_err(|_| failed(&SignError::CutOff))?;
+        let call = call.map_err(|cause| {
+            let module = &self.module;
+            tracing::error!(%module, cause = ?cause, "the call has no id: {cause}");
+            let message = "the module's state failed: the operator reads why in the engine's log";
+            error(HostErrorKind::Internal, message.to_owned())
+        })?;
+        let order = Order {
+            module: self.module.clone(),
+            call,
+            index,
+            event: named(event),
+            chain,
+            asked,
+            rule: rule.clone(),
+        };
+        sender.send(order, signer, &**reads).await
+    }
+}
+
+/// An event as the audit names it.
+fn named(event: Option<EventId>) -> String {
+    event.map_or_else(|| "init".to_owned(), |event| event.to_string())
+}
+
+impl fmt::Debug for ModuleAccounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModuleAccounts")
+            .field("module", &self.module)
+            .field("grant", &self.grant)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn error(kind: HostErrorKind, message: String) -> HostError {
+    HostError::new(DOMAIN, kind, message)
 }
 
 fn denied(message: String) -> HostError {
-    HostError::new(DOMAIN, HostErrorKind::Denied, message)
+    error(HostErrorKind::Denied, message)
 }
 
 fn invalid(message: String) -> HostError {
-    HostError::new(DOMAIN, HostErrorKind::InvalidInput, message)
+    error(HostErrorKind::InvalidInput, message)
 }
 
-fn failed(error: &SignError) -> HostError {
-    let kind = match error {
+pub(crate) fn failed(reason: &SignError) -> HostError {
+    let kind = match reason {
         SignError::Locked(_)
         | SignError::NoAccount(_)
         | SignError::Unreachable(_)
         | SignError::Refused(_) => HostErrorKind::Unavailable,
         SignError::NotItsSignature(_) | SignError::CutOff => HostErrorKind::Internal,
     };
-    HostError::new(DOMAIN, kind, error.to_string())
+    error(kind, reason.to_string())
 }

@@ -1,12 +1,12 @@
 //! Accounts whose keys stay elsewhere: the JSON-RPC of web3signer (`eth_accounts`, `eth_sign`,
-//! `eth_signTypedData`).
+//! `eth_signTypedData`, `eth_signTransaction`).
 //!
 //! Nothing of what the signer says in words is repeated, and its URL is not shown: either could
 //! hold a secret.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use alloy_primitives::Signature;
+use alloy_primitives::{Signature, hex};
 use nexum_types::{Address, BoxFuture};
 use reqwest::{Client, header};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -112,19 +112,26 @@ impl Signer for RemoteSigner {
         account: Address,
         what: ToSign<'a>,
     ) -> BoxFuture<'a, Result<Signature, SignError>> {
-        let (method, payload) = match what {
+        let (method, params) = match what {
             // Which puts the prefix of EIP-191 before it.
-            ToSign::Message(message) => ("eth_sign", format!("0x{}", hex::encode(message))),
-            ToSign::TypedData(data) => ("eth_signTypedData", data.json().to_owned()),
+            ToSign::Message(message) => {
+                ("eth_sign", json!([account, hex::encode_prefixed(message)]))
+            }
+            ToSign::TypedData(data) => ("eth_signTypedData", json!([account, data.json()])),
+            ToSign::Transaction(transaction) => {
+                let mut object = transaction.json();
+                object["from"] = json!(account);
+                ("eth_signTransaction", json!([object]))
+            }
         };
-        let account_text = format!("0x{}", hex::encode(account));
         Box::pin(async move {
-            let params = json!([account_text, payload]);
             let text: String = self.ask(method, &params).await?;
-            let digits = text.strip_prefix("0x").unwrap_or(&text);
-            let signature = hex::decode(digits).ok();
-            // v is 27 or 28, or 0 or 1.
-            let signature = signature.and_then(|bytes| Signature::from_raw(&bytes).ok());
+            let bytes = hex::decode(text).ok();
+            let signature = bytes.and_then(|bytes| match what {
+                ToSign::Transaction(transaction) => transaction.signature_in(&bytes),
+                // v is 27 or 28, or 0 or 1.
+                _ => Signature::from_raw(&bytes).ok(),
+            });
             signature.ok_or(SignError::NotItsSignature(account))
         })
     }

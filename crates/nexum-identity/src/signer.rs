@@ -3,7 +3,7 @@
 use alloy_primitives::{Signature, eip191_hash_message};
 use nexum_types::{Address, B256, BoxFuture};
 
-use crate::TypedData;
+use crate::{Transaction, TypedData};
 
 /// What is signed. A new form is a variant here, and every signer says what it does with it.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +12,8 @@ pub enum ToSign<'a> {
     Message(&'a [u8]),
     /// Typed data (EIP-712).
     TypedData(&'a TypedData),
+    /// A transaction (EIP-1559) that the operator's rules allow.
+    Transaction(&'a Transaction),
 }
 
 impl ToSign<'_> {
@@ -21,6 +23,7 @@ impl ToSign<'_> {
         match self {
             Self::Message(message) => eip191_hash_message(message),
             Self::TypedData(data) => data.digest(),
+            Self::Transaction(transaction) => transaction.digest(),
         }
     }
 }

@@ -13,7 +13,7 @@ use nexum_types::ModuleName;
 use redb::backends::FileBackend;
 use rustix::process::geteuid;
 
-use crate::{ModuleStore, StoreError, StoreOptions};
+use crate::{Ledger, ModuleStore, StoreError, StoreOptions, ledger::LEDGER_FILE};
 
 const LOCK_FILE: &str = "engine.lock";
 const MODULES_DIR: &str = "modules";
@@ -119,6 +119,17 @@ impl StateDir {
 }
 
 impl StateDir {
+    /// The transactions that were signed for modules. Where there is no file of them, one is made.
+    pub fn open_ledger(&self) -> Result<Ledger, StoreError> {
+        Ledger::open(&self.path, Arc::clone(&self.lock))
+    }
+
+    /// Whether there is a file of transactions.
+    #[must_use]
+    pub fn has_ledger(&self) -> bool {
+        self.path.join(LEDGER_FILE).exists()
+    }
+
     /// Removes the state of a module for good. Nothing may have it open.
     ///
     /// # Errors
@@ -348,7 +359,7 @@ fn check_private(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Makes the names in a folder survive a power cut, as syncing a file does not.
-fn sync_dir(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn sync_dir(path: &Path) -> Result<(), StoreError> {
     File::open(path)
         .and_then(|dir| dir.sync_all())
         .map_err(|error| StoreError::io("sync", path, error))

@@ -1,5 +1,5 @@
-//! What is in a module's file: three tables, the rows of the host's, and a fourth table where
-//! events were parked ([`letters`](crate::letters)).
+//! What is in a module's file: three tables, the rows of the host's, and two more where events were
+//! parked ([`letters`](crate::letters)) or transactions were sent ([`calls`](crate::calls)).
 //!
 //! `delivered` holds what the module was given of recent blocks: the source in postcard, then
 //! the block's number as eight bytes, big-endian, to a [`Delivered`] in postcard. `state` is the module's, key to value. `host` is the engine's: the row `format` holds the
@@ -19,6 +19,7 @@ use redb::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    calls::{self, CallChange},
     error::Fault,
     history::{Pending, Row},
     letters::{self, Shelf},
@@ -108,6 +109,7 @@ pub(crate) struct Changes<'a> {
     pub(crate) pending: &'a Pending,
     /// The dead letters after it, and their rows.
     pub(crate) letters: Option<&'a (Shelf, Vec<letters::Row>)>,
+    pub(crate) call: Option<&'a CallChange>,
 }
 
 /// Applies `changes`, and moves the head from `before` to `after`, in one transaction. The size is
@@ -123,10 +125,11 @@ pub(crate) fn apply(
         writes,
         pending,
         letters,
+        call,
     } = changes;
     let mut transaction = db.begin_write()?;
     transaction.set_durability(durability)?;
-    if !writes.is_empty() {
+    if writes.len() > 0 {
         let mut state = transaction.open_table(STATE)?;
         let mut used_bytes = before.used_bytes;
         for (key, value) in writes.entries() {
@@ -158,6 +161,9 @@ pub(crate) fn apply(
     }
     if let Some((after, rows)) = letters {
         letters::write(&transaction, after, rows)?;
+    }
+    if let Some(call) = call {
+        calls::write(&transaction, call)?;
     }
     if after != *before {
         let mut host = transaction.open_table(HOST)?;
@@ -204,6 +210,7 @@ pub(crate) fn copy(from: &Database, to: &Database) -> Result<(), Fault> {
     copy_table(&snapshot, &transaction, HOST)?;
     copy_table(&snapshot, &transaction, DELIVERED)?;
     letters::copy(&snapshot, &transaction)?;
+    calls::copy(&snapshot, &transaction)?;
     transaction.commit()?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The state of modules on disk: one redb file per module.
+//! The state of modules on disk: one redb file per module, and one for the transactions that were
+//! signed for them.
 //!
 //! A call reads from a snapshot and writes into a `WriteSet`; [`ModuleStore::commit`] applies
 //! that set together with the cursor of its source in one transaction, or not at all. The host's
@@ -12,11 +13,13 @@
 //!   module's state of a known format; one that is damaged, or newer, is never touched.
 //! - This crate reads no clock and runs no thread; when to flush is the caller's decision.
 
+mod calls;
 mod dir;
 mod error;
 mod format;
 mod history;
 mod inspect;
+mod ledger;
 mod letters;
 mod module_store;
 mod snapshot;
@@ -27,5 +30,6 @@ pub use error::StoreError;
 pub use format::FORMAT_VERSION;
 pub use history::{History, Step};
 pub use inspect::{Entries, Inspection, inspect};
+pub use ledger::Ledger;
 pub use letters::{DeadLetter, LetterChange, MAX_LETTERS, MAX_LETTERS_BYTES};
 pub use module_store::{Committed, ModuleStore, Page, Resynced, StoreOptions};

@@ -15,13 +15,14 @@ use std::{
 
 use nexum_manifest::Durability;
 use nexum_types::{
-    BlockNumber, BlockRef, ChainId, Cursor, Delivered, Snapshot, Source, StateBackend, StateError,
-    WriteSet,
+    BlockNumber, BlockRef, CallId, CallKey, ChainId, Cursor, Delivered, Snapshot, Source,
+    StateBackend, StateError, WriteSet,
 };
 use redb::{Builder, Database, StorageBackend, backends::FileBackend};
 
 use crate::{
     StoreError,
+    calls::{self, CallChange, Calls},
     dir::DirLock,
     error::guarded,
     format::{self, Changes, Head},
@@ -65,6 +66,8 @@ pub struct Committed {
     pub used_bytes: u64,
     /// Whether it has reached the disk. If not, the next [`ModuleStore::flush`] brings it there.
     pub durable: bool,
+    /// The call that had an id until now.
+    pub settled: Option<CallId>,
 }
 
 /// What a resync did.
@@ -111,6 +114,8 @@ struct View {
     remembered: BTreeSet<Row>,
     /// The dead letters that there are.
     shelf: Shelf,
+    /// The calls that have an id.
+    calls: Calls,
     /// Whether `committed` has not reached the disk yet.
     volatile: bool,
 }
@@ -149,7 +154,13 @@ impl ModuleStore {
             let head = format::initialize(&db)?;
             Ok((db, head))
         })?;
-        let opened = (db, head, BTreeSet::new(), Shelf::default());
+        let opened = (
+            db,
+            head,
+            BTreeSet::new(),
+            Shelf::default(),
+            Calls::default(),
+        );
         Ok(Self::new(opened, None, path, options, lock))
     }
 
@@ -169,12 +180,13 @@ impl ModuleStore {
             open_staged(Box::new(backend), path, options.cache_bytes)?;
         let remembered = guarded(path, || format::remembered(&db))?;
         let shelf = guarded(path, || Shelf::load(&db))?;
-        let opened = (db, head, remembered, shelf);
+        let calls = guarded(path, || calls::load(&db))?;
+        let opened = (db, head, remembered, shelf, calls);
         Ok(Self::new(opened, Some(staging), path, options, lock))
     }
 
     fn new(
-        (db, head, remembered, shelf): (Database, Head, BTreeSet<Row>, Shelf),
+        (db, head, remembered, shelf, calls): (Database, Head, BTreeSet<Row>, Shelf, Calls),
         staging: Option<Staging>,
         path: &Path,
         options: StoreOptions,
@@ -192,6 +204,7 @@ impl ModuleStore {
                 noted: Pending::default(),
                 remembered,
                 shelf,
+                calls,
                 volatile: false,
             }),
             stopped: AtomicBool::new(false),
@@ -221,7 +234,7 @@ impl ModuleStore {
             Durability::Event => redb::Durability::Immediate,
             Durability::Interval(_) => redb::Durability::None,
         };
-        self.apply(writes, step, &[], durability)
+        self.apply(writes, step, &[], None, durability)
     }
 
     /// The same with changes of the module's dead letters in the same transaction, which is on the
@@ -236,7 +249,7 @@ impl ModuleStore {
         step: Option<Step>,
         changes: &[LetterChange],
     ) -> Result<Committed, StoreError> {
-        self.apply(writes, step, changes, redb::Durability::Immediate)
+        self.apply(writes, step, changes, None, redb::Durability::Immediate)
     }
 
     /// The module's dead letters, by number, oldest first. Reads from the disk.
@@ -352,7 +365,8 @@ impl ModuleStore {
     /// Brings everything noted or committed so far to the disk. Costs nothing where all of it is
     /// there already.
     pub fn flush(&self) -> Result<(), StoreError> {
-        self.apply(&WriteSet::default(), None, &[], redb::Durability::Immediate)
+        let nothing = WriteSet::default();
+        self.apply(&nothing, None, &[], None, redb::Durability::Immediate)
             .map(drop)
     }
 
@@ -430,12 +444,14 @@ impl ModuleStore {
         writes: &WriteSet,
         step: Option<Step>,
         changes: &[LetterChange],
+        opens: Option<String>,
         durability: redb::Durability,
     ) -> Result<Committed, StoreError> {
         let inner = &*self.0;
         let _turn = inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_running()?;
 
+        let call = self.plan_call(writes, opens);
         let durable = matches!(durability, redb::Durability::Immediate);
         let letters = self.plan_letters(changes)?;
         let (before, noted, pending, volatile) = {
@@ -450,10 +466,16 @@ impl ModuleStore {
         let mut after = before.clone();
         after.cursors.extend(&pending.cursors);
         let moves = after != before || !pending.rows.is_empty();
-        if writes.is_empty() && !moves && letters.is_none() && !(durable && volatile) {
+        if writes.len() == 0
+            && !moves
+            && letters.is_none()
+            && call.is_none()
+            && !(durable && volatile)
+        {
             return Ok(Committed {
                 used_bytes: before.used_bytes,
                 durable: !volatile,
+                settled: None,
             });
         }
 
@@ -465,6 +487,7 @@ impl ModuleStore {
                         writes,
                         pending: &pending,
                         letters: letters.as_ref(),
+                        call: call.as_ref(),
                     };
                     format::apply(&inner.db, &changes, &before, after, durability)
                 })
@@ -473,7 +496,7 @@ impl ModuleStore {
 
         let used_bytes = after.used_bytes;
         debug_assert!(
-            writes.is_empty() || writes.used_bytes() == used_bytes,
+            writes.len() == 0 || writes.used_bytes() == used_bytes,
             "the write-set was made over another state"
         );
         let mut view = self.view();
@@ -483,12 +506,53 @@ impl ModuleStore {
         if let Some((shelf, _)) = letters {
             view.shelf = shelf;
         }
+        let settled = match call {
+            Some(CallChange::Settle(name)) => view.calls.remove(&name),
+            Some(CallChange::Open(name, id)) => {
+                view.calls.insert(name, id);
+                None
+            }
+            None => None,
+        };
         view.volatile = !durable;
         inner.used_bytes.store(used_bytes, Ordering::Release);
         Ok(Committed {
             used_bytes,
             durable,
+            settled,
         })
+    }
+
+    /// What becomes of a call with `writes`, or where `opens` is to get an id. Its turn at the
+    /// writer is the caller's.
+    fn plan_call(&self, writes: &WriteSet, opens: Option<String>) -> Option<CallChange> {
+        let has = |name: &String| self.view().calls.contains_key(name);
+        match opens {
+            Some(name) => (!has(&name)).then(|| CallChange::Open(name, CallId(rand::random()))),
+            None => {
+                let name = writes.settles()?.to_string();
+                has(&name).then_some(CallChange::Settle(name))
+            }
+        }
+    }
+
+    /// The id of a call, which is on the disk when this returns.
+    fn open_call(&self, name: &str) -> Result<CallId, StoreError> {
+        let known = || self.view().calls.get(name).copied();
+        if let Some(id) = known() {
+            return Ok(id);
+        }
+        let (nothing, opens) = (WriteSet::default(), Some(name.to_owned()));
+        self.apply(&nothing, None, &[], opens, redb::Durability::Immediate)?;
+        known().ok_or_else(|| StoreError::NeedsReopen {
+            path: self.0.path.clone(),
+        })
+    }
+
+    /// The calls that had an effect which must not be had twice, and are not committed.
+    #[must_use]
+    pub fn open_calls(&self) -> BTreeSet<CallId> {
+        self.view().calls.values().copied().collect()
     }
 
     /// What `changes` write; `None` where there are none.
@@ -558,9 +622,18 @@ impl StateBackend for ModuleStore {
 
     /// Under `interval` durability this also brings the commits before it to the disk.
     fn checkpoint(&self, writes: &WriteSet) -> Result<(), StateError> {
-        self.apply(writes, None, &[], redb::Durability::Immediate)
+        self.apply(writes, None, &[], None, redb::Durability::Immediate)
             .map(drop)
             .map_err(storage)
+    }
+
+    fn call_id(&self, call: CallKey) -> Result<CallId, StateError> {
+        self.open_call(&call.to_string()).map_err(storage)
+    }
+
+    fn has_call_id(&self, call: CallKey) -> bool {
+        let view = self.view();
+        !view.calls.is_empty() && view.calls.contains_key(&call.to_string())
     }
 }
 

@@ -1,11 +1,12 @@
 //! The port from a module's `identity` imports to the accounts that it may use.
 
-use crate::{Address, BoxFuture, Bytes, EventId, HostError};
+use crate::{Address, B256, BoxFuture, Bytes, CallOf, ChainId, EventId, HostError};
 
 /// Signs on behalf of one module, as far as the operator and its manifest let it.
 ///
 /// Every error has the domain `identity`. A signature has 65 bytes, r ‖ s ‖ v, s in the lower half
 /// of the curve's order (EIP-2), v 27 or 28. There is nothing here that signs a bare hash.
+/// [`send_transaction`](Self::send_transaction) also answers with errors of the domain `chain`.
 pub trait IdentityAccess: Send + Sync + 'static {
     /// The accounts that the module may use, in the operator's order.
     fn accounts(&self) -> Result<Vec<Address>, HostError>;
@@ -26,4 +27,27 @@ pub trait IdentityAccess: Send + Sync + 'static {
         json: &'a str,
         event: Option<EventId>,
     ) -> BoxFuture<'a, Result<Bytes, HostError>>;
+
+    /// Signs a transaction under the operator's rules and sees to it that it lands: its hash.
+    /// `params` is the text of the parameters of `eth_sendTransaction`.
+    ///
+    /// One call's transaction is made once, over all attempts of the call: where an earlier one
+    /// has come as far as signing it, this answers with that one's hash.
+    fn send_transaction<'a>(
+        &'a self,
+        chain: ChainId,
+        params: &'a str,
+        of: SendOf,
+    ) -> BoxFuture<'a, Result<B256, HostError>>;
+}
+
+/// On behalf of what a transaction is sent.
+#[derive(Debug, Clone)]
+pub struct SendOf {
+    /// The call.
+    pub call: CallOf,
+    /// How many transactions it has asked for before.
+    pub index: u32,
+    /// What the module is handling, for the audit; `None` in its `init`.
+    pub event: Option<EventId>,
 }

@@ -5,6 +5,7 @@
 //! implements and another calls, so that siblings never name each other.
 
 mod allowlist;
+mod call;
 mod chain;
 mod config;
 mod cursor;
@@ -16,21 +17,24 @@ mod ids;
 mod log;
 mod meter;
 mod rate;
+mod sending;
 mod state;
 mod write_set;
 
 pub use allowlist::{ALLOWED_METHODS, is_allowed};
+pub use call::{CallId, CallKey, CallOf};
 pub use chain::{BoxFuture, ChainRpc, RpcRequest, RpcResult};
 pub use config::{Config, ConfigScalar, ConfigValue};
 pub use cursor::{Cursor, Delivered, Depth, ScheduleId, Source};
 pub use event::{Block, BlockRef, Event, EventId, EventKind, Tick};
 pub use host_error::{HostError, HostErrorKind};
 pub use http::{HttpFailure, HttpFetch, HttpHeader, HttpRequest, HttpResponse};
-pub use identity::IdentityAccess;
+pub use identity::{IdentityAccess, SendOf};
 pub use ids::{BlockNumber, ChainId, InvalidModuleName, ModuleName};
 pub use log::{Log, LogFilter, MAX_TOPICS};
 pub use meter::{Counter, Histogram, HistogramReading};
 pub use rate::{Bucket, OverRate};
+pub use sending::{Broadcast, BroadcastError, Fate, SentTransaction, TransactionLedger};
 pub use state::{CallState, Snapshot, StateBackend, StateError};
 pub use write_set::{WriteSet, limits};
 

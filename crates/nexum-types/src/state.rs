@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{WriteSet, limits};
+use crate::{CallId, CallKey, CallOf, WriteSet, limits};
 
 /// The committed state of one module at one instant.
 pub trait Snapshot: Send {
@@ -30,6 +30,13 @@ pub trait StateBackend: Send + Sync + 'static {
 
     /// Commits `writes` durably, at once, and moves no cursor. Blocks for the disk.
     fn checkpoint(&self, writes: &WriteSet) -> Result<(), StateError>;
+
+    /// The id of a call, drawn and committed durably where it has none. It stays until a commit
+    /// [settles](WriteSet::settles) the call. Blocks for the disk.
+    fn call_id(&self, call: CallKey) -> Result<CallId, StateError>;
+
+    /// Whether a call has an id. O(1) where no call has.
+    fn has_call_id(&self, call: CallKey) -> bool;
 }
 
 /// Why the state did not do as asked.
@@ -75,6 +82,8 @@ pub struct CallState {
     snapshot: Option<Box<dyn Snapshot>>,
     writes: WriteSet,
     quota: u64,
+    /// The call, where it has a name.
+    call: Option<CallKey>,
     /// Something of this call is on disk already.
     has_checkpointed: bool,
 }
@@ -89,8 +98,21 @@ impl CallState {
             snapshot: None,
             writes,
             quota,
+            call: None,
             has_checkpointed: false,
         }
+    }
+
+    /// The view of that call: what it leaves to commit settles it.
+    #[must_use]
+    pub fn of(self, call: Option<CallKey>) -> Self {
+        Self { call, ..self }
+    }
+
+    /// The call, for whoever has an effect on its behalf; none where it has no name.
+    #[must_use]
+    pub fn call(&self) -> Option<CallOf> {
+        Some(CallOf::new(Arc::clone(&self.backend), self.call?))
     }
 
     /// The value of `key`; the call's own writes come first.
@@ -189,7 +211,12 @@ impl CallState {
 
     /// What remains to be committed.
     #[must_use]
-    pub fn into_writes(self) -> WriteSet {
+    pub fn into_writes(mut self) -> WriteSet {
+        if let Some(call) = self.call
+            && self.backend.has_call_id(call)
+        {
+            self.writes.settle(call);
+        }
         self.writes
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::CallKey;
+
 /// The limits of `local-store`, in one place. The contract (`wit/nexum-host/local-store.wit`)
 /// states the same numbers, and a test compares them.
 pub mod limits {
@@ -27,6 +29,7 @@ pub mod limits {
 pub struct WriteSet {
     entries: BTreeMap<String, Option<Vec<u8>>>,
     used_bytes: u64,
+    settles: Option<CallKey>,
 }
 
 impl WriteSet {
@@ -36,13 +39,25 @@ impl WriteSet {
         Self {
             entries: BTreeMap::new(),
             used_bytes,
+            settles: None,
         }
     }
 
     /// True where nothing has to be written.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.is_empty() && self.settles.is_none()
+    }
+
+    /// The call that is over once this is applied, where it has an id.
+    #[must_use]
+    pub fn settles(&self) -> Option<CallKey> {
+        self.settles
+    }
+
+    /// Applying this is the end of that call: it has no id any more.
+    pub fn settle(&mut self, call: CallKey) {
+        self.settles = Some(call);
     }
 
     /// How many keys change.

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nexum_chain::{ChainStats, Chains, Feed, FeedStatus};
 use nexum_host::UsageReading;
+use nexum_identity::AccountTally;
 use nexum_manifest::Resources;
-use nexum_types::{ChainId, ModuleName, Source, StateBackend as _};
+use nexum_types::{Address, ChainId, ModuleName, Source, StateBackend as _};
 
 use super::roster::Stage;
 use crate::{
@@ -26,6 +27,8 @@ pub(crate) struct Look {
     pub(crate) modules: Vec<ModuleLook>,
     /// By id.
     pub(crate) chains: Vec<ChainLook>,
+    /// What has become of the transactions of each account on each chain.
+    pub(crate) accounts: BTreeMap<(Address, ChainId), AccountTally>,
 }
 
 /// What there is to look at of one module.
@@ -97,6 +100,7 @@ impl Look {
                 .map(|card| ModuleLook::at(card, &feeds))
                 .collect(),
             chains: chains.map(ChainLook::of_all).unwrap_or_default(),
+            accounts: BTreeMap::new(),
         }
     }
 }

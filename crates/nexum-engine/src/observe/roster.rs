@@ -6,6 +6,7 @@ use std::{
 };
 
 use nexum_chain::Chains;
+use nexum_identity::Sender;
 
 use super::look::{self, Look};
 use crate::modules::Core;
@@ -39,6 +40,7 @@ pub(crate) struct Roster {
     /// The same by the clock on the wall.
     started_at: SystemTime,
     chains: OnceLock<Chains>,
+    sender: OnceLock<Sender>,
     now: Mutex<Now>,
 }
 
@@ -65,6 +67,7 @@ impl Roster {
             started: Instant::now(),
             started_at: SystemTime::now(),
             chains: OnceLock::new(),
+            sender: OnceLock::new(),
             now: Mutex::new(Now {
                 stage: Stage::Starting,
                 modules: Known::None,
@@ -76,6 +79,12 @@ impl Roster {
     pub(crate) fn has(&self, chains: &Chains) {
         // An engine sets them up once.
         let _ = self.chains.set(chains.clone());
+    }
+
+    /// What modules' transactions go through is set up.
+    pub(crate) fn sends(&self, sender: &Sender) {
+        // An engine sets it up once.
+        let _ = self.sender.set(sender.clone());
     }
 
     /// Every module has its worker.
@@ -108,7 +117,12 @@ impl Roster {
             };
             (now.stage, cards)
         };
-        Look::at(stage, self.started.elapsed(), self.chains.get(), &cards)
+        let chains = self.chains.get();
+        let accounts = self.sender.get().map(Sender::tallies).unwrap_or_default();
+        Look {
+            accounts,
+            ..Look::at(stage, self.started.elapsed(), chains, &cards)
+        }
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {

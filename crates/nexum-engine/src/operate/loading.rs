@@ -152,6 +152,7 @@ impl Core {
             kept: self.code.cache(),
             egress: self.egress.clone(),
             accounts: &self.accounts,
+            sender: Some(&self.sender),
         };
         match load::load_one(&loader, bundle, self.chains.clone()).await {
             Ok(loaded) => {

@@ -48,5 +48,6 @@ mod servers;
 mod status_page;
 mod transactions;
 mod upgrades;
+mod wallet;
 mod watch;
 mod world;

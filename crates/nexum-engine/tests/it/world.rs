@@ -72,6 +72,8 @@ pub(crate) struct Module {
     /// What it does with accounts, where it declares that it uses some.
     identity: Vec<&'static str>,
     optional_chains: Vec<u64>,
+    /// Chains that it asks beside those of which it gets something.
+    asked_chains: Vec<u64>,
     servers: Vec<String>,
     subscriptions: Vec<(u64, Start)>,
     log_subscriptions: Vec<String>,
@@ -115,6 +117,7 @@ impl Module {
             optional: Vec::new(),
             identity: vec!["accounts", "sign", "sign-typed-data"],
             optional_chains: Vec::new(),
+            asked_chains: Vec::new(),
             servers: Vec::new(),
             subscriptions: vec![(CHAIN, Start::Number(BlockNumber(1)))],
             log_subscriptions: Vec::new(),
@@ -166,6 +169,12 @@ impl Module {
             optional_chains: chains.to_vec(),
             ..self
         }
+    }
+
+    /// One that asks that chain, too.
+    pub(crate) fn asking(mut self, chain: u64) -> Self {
+        self.asked_chains.push(chain);
+        self
     }
 
     /// One that requires `http`, for these servers.
@@ -256,7 +265,9 @@ impl Module {
         let of_logs = self.log_subscriptions.iter().map(|_| CHAIN);
         let of_blocks = self.subscriptions.iter().map(|(chain, _)| *chain);
         let is_optional = |chain: &u64| self.optional_chains.contains(chain);
-        let chains = of_blocks.chain(of_logs).filter(|chain| !is_optional(chain));
+        let asked = self.asked_chains.iter().copied();
+        let chains = of_blocks.chain(of_logs).chain(asked);
+        let chains = chains.filter(|chain| !is_optional(chain));
         let chains: BTreeSet<_> = chains.collect();
         let chains: Vec<_> = chains.into_iter().collect();
         let servers = match &self.servers[..] {

@@ -25,6 +25,7 @@ fn everything(accounts: &[Address]) -> Grant {
         asked: [Method::Accounts, Method::Sign, Method::SignTypedData].into(),
         allowed: None,
         chains: [ChainId(1)].into(),
+        transactions: Vec::new(),
     }
 }
 

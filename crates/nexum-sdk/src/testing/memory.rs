@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use nexum_types::{Snapshot, StateBackend, StateError, WriteSet};
+use nexum_types::{CallId, CallKey, Snapshot, StateBackend, StateError, WriteSet};
 
 type Entries = BTreeMap<String, Vec<u8>>;
 
@@ -73,6 +73,15 @@ impl StateBackend for Shared {
     fn checkpoint(&self, writes: &WriteSet) -> Result<(), StateError> {
         self.apply(writes);
         Ok(())
+    }
+
+    /// The mock sends no transactions over more than one attempt of a call.
+    fn call_id(&self, _: CallKey) -> Result<CallId, StateError> {
+        Ok(CallId::default())
+    }
+
+    fn has_call_id(&self, _: CallKey) -> bool {
+        false
     }
 }
 

@@ -79,6 +79,7 @@ fn look(modules: Vec<ModuleLook>, chains: Vec<ChainLook>) -> Look {
         uptime: Duration::ZERO,
         modules,
         chains,
+        accounts: BTreeMap::new(),
     }
 }
 

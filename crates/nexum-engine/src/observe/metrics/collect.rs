@@ -1,8 +1,9 @@
 //! From a look at everything to samples.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use nexum_chain::{EndpointState, EndpointStats, ErrorKind, FeedStatus};
+use nexum_identity::AccountTally;
 use nexum_types::HistogramReading;
 use prometheus_client::{
     collector::Collector,
@@ -61,6 +62,9 @@ impl Scrape {
         }
         for chain in &look.chains {
             samples.chain(chain);
+        }
+        for ((account, chain), tally) in &look.accounts {
+            samples.account(&account.to_string(), &chain.to_string(), tally);
         }
         Self(samples)
     }
@@ -184,6 +188,24 @@ impl Samples {
         }
         let dropped = usage.dropped_log_lines;
         self.count(table::MODULE_LOG_DROPPED, &[name], dropped);
+    }
+
+    fn account(&mut self, account: &str, chain: &str, tally: &AccountTally) {
+        for (outcome, count) in [
+            ("sent", tally.sent),
+            ("landed", tally.landed),
+            ("reverted", tally.reverted),
+            ("replaced", tally.replaced),
+            ("refused", tally.refused),
+            ("resent", tally.resent),
+        ] {
+            let labels = [account, chain, outcome];
+            self.count(table::ACCOUNT_TRANSACTIONS, &labels, count);
+        }
+        self.gauge(table::ACCOUNT_PENDING, &[account, chain], tally.pending);
+        let oldest = Duration::from_millis(tally.oldest_ms).as_secs_f64();
+        let oldest = Value::Number(oldest);
+        self.add(table::ACCOUNT_OLDEST, &[account, chain], oldest);
     }
 
     fn chain(&mut self, look: &ChainLook) {

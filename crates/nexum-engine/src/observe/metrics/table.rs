@@ -128,9 +128,16 @@ families! {
     MODULE_LOG_LINES = Counter "nexum_module_log_lines_total" ["module", "level"]
         "Lines that the module logged, its standard output and error included";
     MODULE_SIGNATURES = Counter "nexum_module_signatures_total" ["module", "method"]
-        "Signatures that the module was given, by the function of identity that made them";
+        "Signatures that the module was given, or that its transactions got, by what it asked for: sign, sign-typed-data or send-transaction";
     MODULE_LOG_DROPPED = Counter "nexum_module_log_dropped_total" ["module"]
         "Lines that were dropped, since they were over the module's rate";
+
+    ACCOUNT_TRANSACTIONS = Counter "nexum_account_transactions_total" ["account", "chain", "outcome"]
+        "Transactions by what became of them: sent (signed and kept), landed (in a block), reverted (of those that landed), replaced (another has its nonce), refused (by the chain, when it was handed over), resent (the chain had lost it)";
+    ACCOUNT_PENDING = Gauge "nexum_account_pending_transactions" ["account", "chain"]
+        "Transactions that are to land yet";
+    ACCOUNT_OLDEST = Gauge "nexum_account_oldest_pending_seconds" ["account", "chain"]
+        "For how long the oldest of those has been, 0 where there is none";
 
     CHAIN_HEAD = Gauge "nexum_chain_head_block" ["chain"]
         "The number of the best head known";

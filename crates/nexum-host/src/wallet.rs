@@ -1,0 +1,113 @@
+//! What a node with accounts of its own would answer to: `eth_accounts`, `personal_sign`,
+//! `eth_signTypedData_v4` and `eth_sendTransaction`. Asked through `chain`, they are answered with
+//! the accounts that the operator gives the module, and never reach a node.
+
+use nexum_manifest::IdentityMethod;
+use nexum_types::{
+    Address, Bytes, ChainId, HostError, HostErrorKind, RpcRequest, RpcResult, SendOf,
+};
+use serde_json::Value;
+
+use crate::guest::Guest;
+
+const DOMAIN: &str = "identity";
+/// The JSON-RPC code of parameters that are none.
+const INVALID_PARAMS: i32 = -32602;
+
+/// What a method asks of the module's accounts; `None` where it is the chain's to answer.
+fn asks_for(method: &str) -> Option<IdentityMethod> {
+    Some(match method {
+        "eth_accounts" => IdentityMethod::Accounts,
+        "personal_sign" => IdentityMethod::Sign,
+        "eth_signTypedData_v4" => IdentityMethod::SignTypedData,
+        "eth_sendTransaction" => IdentityMethod::SendTransaction,
+        _ => return None,
+    })
+}
+
+impl Guest {
+    /// The answer to a request that is for the module's accounts; `None` where it is for the
+    /// chain, as all are of a module that does not have `identity`.
+    pub(crate) async fn from_accounts(
+        &mut self,
+        chain: ChainId,
+        request: &RpcRequest,
+    ) -> Option<RpcResult> {
+        let method = asks_for(&request.method)?;
+        if !self.has_identity {
+            return None;
+        }
+        let answer = match method {
+            IdentityMethod::Accounts => self.identity.accounts().map(|all| json(&all)),
+            IdentityMethod::Sign => self.personal_sign(&request.params).await,
+            IdentityMethod::SignTypedData => self.typed_data(&request.params).await,
+            IdentityMethod::SendTransaction => self.send(chain, &request.params).await,
+        };
+        match &answer {
+            Ok(_) if method != IdentityMethod::Accounts => {
+                // It cannot be taken back.
+                self.had_effect = true;
+                self.usage.signed(method);
+            }
+            // It may have been signed, and a node may have it.
+            Err(error) if method == IdentityMethod::SendTransaction => {
+                let harmless = [HostErrorKind::Denied, HostErrorKind::InvalidInput];
+                self.had_effect |= !harmless.contains(&error.kind);
+            }
+            _ => {}
+        }
+        self.asked_identity(method, &answer);
+        Some(answer)
+    }
+
+    async fn personal_sign(&mut self, params: &str) -> RpcResult {
+        let (message, account): (Bytes, Address) = read(params, "[message, account]")?;
+        let event = self.log.event();
+        let signature = self.identity.sign(account, &message, event).await?;
+        Ok(json(&signature))
+    }
+
+    async fn typed_data(&mut self, params: &str) -> RpcResult {
+        let (account, data): (Address, Value) = read(params, "[account, typed data]")?;
+        let text = match data {
+            Value::String(text) => text,
+            data => data.to_string(),
+        };
+        let event = self.log.event();
+        let signature = self.identity.sign_typed_data(account, &text, event).await?;
+        Ok(json(&signature))
+    }
+
+    async fn send(&mut self, chain: ChainId, params: &str) -> RpcResult {
+        // Counted whatever becomes of it, so that each attempt of a call counts alike.
+        let index = self.sends;
+        self.sends += 1;
+        let Some(call) = self.state.as_ref().and_then(nexum_types::CallState::call) else {
+            let message = "a call without a name sends no transactions";
+            return Err(HostError::new(DOMAIN, HostErrorKind::Internal, message));
+        };
+        let event = self.log.event();
+        let of = SendOf { call, index, event };
+        let hash = self.identity.send_transaction(chain, params, of).await?;
+        Ok(json(&hash))
+    }
+
+    /// Whether a denial of that method has been told by [`from_accounts`](Self::from_accounts).
+    pub(crate) fn is_for_accounts(&self, method: &str) -> bool {
+        self.has_identity && asks_for(method).is_some()
+    }
+}
+
+/// Reads parameters, and says what they are to be.
+fn read<T: serde::de::DeserializeOwned>(params: &str, shape: &str) -> Result<T, HostError> {
+    serde_json::from_str(params).map_err(|error| {
+        let message = format!("the parameters are {shape}: {error}");
+        HostError::new(DOMAIN, HostErrorKind::InvalidInput, message).with_code(INVALID_PARAMS)
+    })
+}
+
+/// The text of a value that is bytes, or a list of such.
+fn json(value: &impl serde::Serialize) -> String {
+    // Neither fails to be written.
+    serde_json::to_string(value).unwrap_or_default()
+}

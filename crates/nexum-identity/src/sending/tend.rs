@@ -1,0 +1,352 @@
+//! Looks after what was sent until its fate cannot change any more: hands over again what the chain
+//! has lost, and tells what has landed, was reverted, or was replaced.
+
+use std::{sync::Arc, time::Duration};
+
+use nexum_types::{Address, ChainId, Fate, HostError, SentTransaction};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    book::{Book, DAY_MS},
+    outlook::{self, Look, Seen},
+    sender::{Inner, Sender, now_ms},
+};
+
+/// How often the chains are asked, as long as there is something to ask for.
+const EVERY: Duration = Duration::from_secs(4);
+/// How often at most, whatever wakes it.
+const AT_LEAST: Duration = Duration::from_millis(500);
+/// The most of an account's transactions that are asked for at a time, oldest first: with two
+/// questions each they fit into a batch.
+const AT_ONCE: usize = 100;
+
+/// What a look at a transaction comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Verdict {
+    fate: Fate,
+    is_final: bool,
+    /// Whether the chain does not have it and should.
+    is_lost: bool,
+}
+
+impl Sender {
+    /// Looks after what was sent, for as long as it is polled. Nothing is lost where it is not: it
+    /// goes on from what is on the disk.
+    pub async fn tend(&self) {
+        let inner = &self.0;
+        loop {
+            let began = Instant::now();
+            inner.settle().await;
+            let open = inner.book.get().map(Book::open_ones).unwrap_or_default();
+            let idle = open.is_empty();
+            for ((account, chain), sent) in open {
+                inner.look_after(account, chain, sent).await;
+            }
+            if idle {
+                inner.wake.notified().await;
+            } else {
+                tokio::select! {
+                    () = inner.wake.notified() => {}
+                    () = sleep_until(began + EVERY) => {}
+                }
+            }
+            sleep_until(began + AT_LEAST).await;
+        }
+    }
+}
+
+impl Inner {
+    /// Tells the disk which calls are over, and forgets what is over altogether.
+    async fn settle(self: &Arc<Self>) {
+        if self.book.get().is_none() {
+            return;
+        }
+        let calls = std::mem::take(&mut *self.settled_ones());
+        let settle = move |book: &Book| {
+            book.change(|sent| {
+                let is_over = !sent.is_settled && calls.contains(&sent.call);
+                sent.is_settled |= is_over;
+                is_over
+            })?;
+            book.prune(now_ms())
+        };
+        // Which is in the log, and leaves no more than something to forget.
+        let _ = self.on_disk(settle).await;
+    }
+
+    /// Looks after an account's transactions on one chain, in their order.
+    async fn look_after(
+        self: &Arc<Self>,
+        account: Address,
+        chain: ChainId,
+        mut open: Vec<SentTransaction>,
+    ) {
+        // What is just being made is not known to the chain yet.
+        let turn = self.turn(account, chain);
+        let Ok(_turn) = turn.try_lock() else { return };
+        open.truncate(AT_ONCE);
+        let hashes: Vec<_> = open.iter().map(|sent| sent.hash).collect();
+        match outlook::look(&*self.reads, chain, account, &hashes).await {
+            Ok(look) => {
+                if let Err(error) = self.judge_all(open, &look).await {
+                    tracing::debug!(%account, %chain, "what became of transactions is not kept: {error}");
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%account, %chain, "what became of transactions is not known: {error}");
+            }
+        }
+    }
+
+    async fn judge_all(
+        self: &Arc<Self>,
+        open: Vec<SentTransaction>,
+        look: &Look,
+    ) -> Result<(), HostError> {
+        let now = now_ms();
+        let mut changed = Vec::new();
+        let mut lost = Vec::new();
+        for (sent, seen) in open.into_iter().zip(&look.seen) {
+            let verdict = judge(&sent, *seen, (look.latest, look.finalized), now);
+            if verdict.is_lost {
+                lost.push(sent.clone());
+            }
+            if (verdict.fate, verdict.is_final) != (sent.fate, sent.is_final) {
+                changed.push((sent, verdict));
+            }
+        }
+        if !changed.is_empty() {
+            let verdicts: Vec<_> = changed
+                .iter()
+                .map(|(sent, verdict)| (sent.id, *verdict))
+                .collect();
+            let note = move |book: &Book| {
+                book.change(|sent| {
+                    let of = verdicts.iter().find(|(id, _)| *id == sent.id);
+                    let Some((_, verdict)) = of else { return false };
+                    sent.fate = verdict.fate;
+                    sent.is_final = verdict.is_final;
+                    true
+                })
+            };
+            self.on_disk(note).await?;
+            for (sent, verdict) in &changed {
+                self.tell(sent, verdict);
+            }
+        }
+        for sent in lost {
+            let (module, account, chain) = (&sent.module, sent.account, sent.chain);
+            let (hash, nonce) = (sent.hash, sent.nonce);
+            tracing::warn!(%module, %account, %chain, %hash, nonce, "the chain does not have the transaction: it is handed over again");
+            self.tally(account, chain, |tally| tally.resent += 1);
+            self.hand_over_again(&sent).await;
+        }
+        Ok(())
+    }
+
+    fn tell(&self, sent: &SentTransaction, verdict: &Verdict) {
+        if sent.fate == verdict.fate {
+            return;
+        }
+        let (module, account, chain) = (&sent.module, sent.account, sent.chain);
+        let (hash, nonce) = (sent.hash, sent.nonce);
+        match verdict.fate {
+            Fate::Landed {
+                block,
+                reverted: false,
+            } => {
+                tracing::info!(%module, %account, %chain, %hash, nonce, block, "the transaction is in a block");
+                self.tally(account, chain, |tally| tally.landed += 1);
+            }
+            Fate::Landed { block, .. } => {
+                tracing::warn!(%module, %account, %chain, %hash, nonce, block, "the transaction was reverted");
+                self.tally(account, chain, |tally| {
+                    tally.landed += 1;
+                    tally.reverted += 1;
+                });
+            }
+            Fate::Replaced => {
+                tracing::error!(%module, %account, %chain, %hash, nonce, "the transaction was replaced: another one of its account, which this engine has not sent, has its nonce");
+                self.tally(account, chain, |tally| tally.replaced += 1);
+            }
+            Fate::Pending => {
+                tracing::warn!(%module, %account, %chain, %hash, nonce, "the transaction is in no block any more");
+            }
+            Fate::Refused => {}
+        }
+    }
+}
+
+/// What becomes of a transaction by what the chain says. `latest` and `finalized`: how many of its
+/// account's transactions are in blocks, and in final ones.
+fn judge(
+    sent: &SentTransaction,
+    seen: Seen,
+    (latest, finalized): (u64, Option<u64>),
+    now_ms: u64,
+) -> Verdict {
+    let fate = match (seen.receipt, sent.fate) {
+        (Some((block, reverted)), _) => Fate::Landed { block, reverted },
+        (None, Fate::Refused) if !seen.is_known => Fate::Refused,
+        // One that the node knows may be in the very block, which the node has not looked up yet.
+        (None, _) if latest > sent.nonce && !seen.is_known => Fate::Replaced,
+        (None, _) => Fate::Pending,
+    };
+    // Some nodes know of no final block. A day is longer than any chain takes.
+    let is_beyond = match finalized {
+        Some(count) => count > sent.nonce,
+        None => latest > sent.nonce && sent.signed_ms.saturating_add(DAY_MS) < now_ms,
+    };
+    Verdict {
+        fate,
+        is_final: is_beyond && fate != Fate::Pending,
+        is_lost: fate == Fate::Pending && !seen.is_known,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nexum_types::{B256, Bytes, CallId, U256};
+
+    use super::*;
+
+    const NONCE: u64 = 5;
+
+    fn sent(fate: Fate) -> SentTransaction {
+        SentTransaction {
+            id: 1,
+            module: "one".parse().unwrap(),
+            call: CallId::default(),
+            index: 0,
+            asked: B256::ZERO,
+            event: "init".to_owned(),
+            chain: ChainId(1),
+            account: Address::ZERO,
+            nonce: NONCE,
+            hash: B256::ZERO,
+            raw: Bytes::new(),
+            value: U256::ZERO,
+            fees: U256::ZERO,
+            signed_ms: 0,
+            fate,
+            is_final: false,
+            is_settled: false,
+        }
+    }
+
+    const NOWHERE: Seen = Seen {
+        receipt: None,
+        is_known: false,
+    };
+    const WAITS: Seen = Seen {
+        receipt: None,
+        is_known: true,
+    };
+    const IN_BLOCK: Seen = Seen {
+        receipt: Some((9, false)),
+        is_known: true,
+    };
+    const LANDED: Fate = Fate::Landed {
+        block: 9,
+        reverted: false,
+    };
+
+    #[test]
+    fn a_transaction_lands_is_lost_or_is_replaced() {
+        // The fate before, what the chain says, its counts; the fate after, whether that is final,
+        // and whether it is handed over again.
+        for (before, seen, counts, after) in [
+            (
+                Fate::Pending,
+                WAITS,
+                (5, Some(5)),
+                (Fate::Pending, false, false),
+            ),
+            (
+                Fate::Pending,
+                NOWHERE,
+                (5, Some(5)),
+                (Fate::Pending, false, true),
+            ),
+            (
+                Fate::Pending,
+                IN_BLOCK,
+                (6, Some(5)),
+                (LANDED, false, false),
+            ),
+            (Fate::Pending, IN_BLOCK, (6, Some(6)), (LANDED, true, false)),
+            (
+                Fate::Pending,
+                NOWHERE,
+                (6, Some(5)),
+                (Fate::Replaced, false, false),
+            ),
+            (
+                Fate::Pending,
+                NOWHERE,
+                (6, Some(6)),
+                (Fate::Replaced, true, false),
+            ),
+            // In a block that the node has not looked up yet.
+            (
+                Fate::Pending,
+                WAITS,
+                (6, Some(6)),
+                (Fate::Pending, false, false),
+            ),
+            // A reorg took its block, or that of the one which had its nonce.
+            (LANDED, NOWHERE, (5, Some(5)), (Fate::Pending, false, true)),
+            (LANDED, WAITS, (5, Some(5)), (Fate::Pending, false, false)),
+            (
+                Fate::Replaced,
+                NOWHERE,
+                (5, Some(5)),
+                (Fate::Pending, false, true),
+            ),
+            // What was refused is not handed over, and is looked for all the same.
+            (
+                Fate::Refused,
+                NOWHERE,
+                (5, Some(5)),
+                (Fate::Refused, false, false),
+            ),
+            (
+                Fate::Refused,
+                NOWHERE,
+                (6, Some(6)),
+                (Fate::Refused, true, false),
+            ),
+            (
+                Fate::Refused,
+                WAITS,
+                (5, Some(5)),
+                (Fate::Pending, false, false),
+            ),
+            (
+                Fate::Refused,
+                IN_BLOCK,
+                (6, Some(5)),
+                (LANDED, false, false),
+            ),
+        ] {
+            let Verdict {
+                fate,
+                is_final,
+                is_lost,
+            } = judge(&sent(before), seen, counts, 1);
+            assert_eq!(
+                (fate, is_final, is_lost),
+                after,
+                "{before:?} {seen:?} {counts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_a_final_block_a_day_makes_it_final() {
+        let final_at = |now| judge(&sent(LANDED), IN_BLOCK, (6, None), now).is_final;
+        assert!(!final_at(DAY_MS));
+        assert!(final_at(DAY_MS + 1));
+        assert!(!judge(&sent(Fate::Pending), WAITS, (5, None), u64::MAX).is_final);
+    }
+}
