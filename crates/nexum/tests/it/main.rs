@@ -25,6 +25,7 @@ mod quickstart;
 mod refusals;
 mod resync;
 mod secrets;
+mod sending;
 mod signals;
 mod signing;
 mod status_page;
