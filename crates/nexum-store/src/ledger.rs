@@ -21,14 +21,14 @@ use crate::{
     StoreError,
     dir::{DirLock, sync_dir},
     error::{Fault, guarded},
-    format::HOST,
+    format::{FORMAT_VERSION, HOST},
     module_store::storage,
 };
 
 const TRANSACTIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("transactions");
 const FORMAT_ROW: &str = "format";
-/// The version of this file's format.
-const VERSION: u32 = 1;
+/// The version of this file's format: it goes with that of the modules' files.
+const VERSION: u32 = FORMAT_VERSION;
 /// Few are looked at, and once each.
 const CACHE_BYTES: usize = 1024 * 1024;
 

@@ -412,6 +412,33 @@ async fn the_nonce_of_a_refused_transaction_is_the_next_ones() {
     );
 }
 
+/// A call whose transaction was refused makes it anew, in the place of the first: one lands.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_transaction_is_made_anew_in_its_own_place() {
+    log::keep();
+    let (server, anvil) = (server(1).await, anvil(&[]).await);
+    let cheap =
+        transfer(",\"value\":\"0x3\",\"maxFeePerGas\":\"0x1\",\"maxPriorityFeePerGas\":\"0x1\"");
+    let world = world(&server, &anvil)
+        .identity(&given(&["waits-for-less"], ""))
+        .module(
+            wallet("waits-for-less", &[format!("pay {cheap}")])
+                .config("strict = 1")
+                .restarted("max_consecutive_failures = 10000"),
+        )
+        .impatient();
+    let engine = world.start().await;
+    engine.failed("waits-for-less", 2).await;
+    assert_eq!(sent(&anvil).await, []);
+    // From now on it is enough.
+    ask(&anvil, "anvil_setNextBlockBaseFeePerGas", json!(["0x0"])).await;
+    anvil.mine(1).await.unwrap();
+    ask(&anvil, "anvil_setNextBlockBaseFeePerGas", json!(["0x0"])).await;
+    engine.delivered("waits-for-less", 1).await;
+    engine.stop().await;
+    assert_eq!(sent(&anvil).await, [(0, 3)]);
+}
+
 /// Modules that share an account leave no gap and use no nonce twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn modules_share_an_accounts_nonces() {

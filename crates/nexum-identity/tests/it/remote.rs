@@ -2,10 +2,15 @@
 
 use std::sync::{Arc, Mutex};
 
-use alloy_primitives::Signature;
+use alloy_consensus::{TxEip1559, transaction::RlpEcdsaEncodableTx as _};
+use alloy_primitives::{Bytes, Signature, TxKind, U256, hex};
 use axum::{Router, extract::State, routing::post};
-use nexum_identity::{Key, RemoteSigner, SignError, Signer as _, ToSign, TypedData};
+use nexum_identity::{
+    Key, LocalSigner, RemoteSigner, SignError, Signer as _, ToSign, Transaction, TypedData, Unlock,
+};
 use serde_json::{Value, json};
+
+use crate::keystores::{folder_of, password};
 
 /// What a server answers to a request.
 type Script = Box<dyn Fn(&Value) -> String + Send + Sync>;
@@ -76,6 +81,73 @@ async fn it_is_asked_as_web3signer_takes_it() {
         sent,
         serde_json::from_str::<Value>(crate::typed_data::MAIL).unwrap()
     );
+}
+
+/// A transaction to the account itself.
+fn transaction(nonce: u64) -> TxEip1559 {
+    TxEip1559 {
+        chain_id: 31337,
+        nonce,
+        gas_limit: 21_000,
+        max_fee_per_gas: 30,
+        max_priority_fee_per_gas: 2,
+        to: TxKind::Call(Key::from_hex(KEY).unwrap().address()),
+        value: U256::from(7),
+        access_list: Default::default(),
+        input: Bytes::from_static(&[1, 2]),
+    }
+}
+
+/// The bytes of a transaction that the key has signed, as web3signer answers them.
+async fn signed(transaction: TxEip1559) -> String {
+    let key = Key::from_hex(KEY).unwrap();
+    let account = key.address();
+    let (_dir, folder) = folder_of(&[&key]);
+    let opened = LocalSigner::open(&folder, password(), [account], Unlock::AtStart);
+    let what = Transaction::from(transaction.clone());
+    let signature = opened
+        .unwrap()
+        .0
+        .sign(account, ToSign::Transaction(&what))
+        .await
+        .unwrap();
+    let mut raw = Vec::new();
+    transaction.eip2718_encode(&signature, &mut raw);
+    hex::encode_prefixed(raw)
+}
+
+#[tokio::test]
+async fn it_signs_transactions_and_no_other_than_it_was_given() {
+    let account = Key::from_hex(KEY).unwrap().address();
+    let given = Transaction::from(transaction(1));
+    let what = ToSign::Transaction(&given);
+    let raw = signed(transaction(1)).await;
+    let (signer, asked) = remote_signing(raw.clone()).await;
+    let signature = signer.sign(account, what).await.unwrap();
+    let recovered = signature.recover_address_from_prehash(&given.digest());
+    assert_eq!(recovered.unwrap(), account);
+    let lower = account.to_string().to_lowercase();
+    assert_eq!(asked()[0]["method"], "eth_signTransaction");
+    assert_eq!(
+        asked()[0]["params"],
+        json!([{
+            "type": "0x2", "chainId": "0x7a69", "from": lower, "to": lower, "nonce": "0x1",
+            "gas": "0x5208", "maxFeePerGas": "0x1e", "maxPriorityFeePerGas": "0x2",
+            "value": "0x7", "data": "0x0102",
+        }])
+    );
+
+    // What is of another nonce, has something behind it, or is a mere signature.
+    let another = signed(transaction(2)).await;
+    for answer in [another, raw + "00", SIGNED.to_owned()] {
+        let (signer, _) = remote_signing(answer).await;
+        let error = signer.sign(account, what).await.unwrap_err();
+        assert_eq!(error, SignError::NotItsSignature(account));
+    }
+}
+
+async fn remote_signing(answer: String) -> (RemoteSigner, impl Fn() -> Vec<Value>) {
+    signer(move |_| result(&json!(answer))).await
 }
 
 #[tokio::test]

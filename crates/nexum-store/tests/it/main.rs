@@ -6,6 +6,7 @@ mod crash;
 mod dir;
 mod disk;
 mod inspect;
+mod ledger;
 mod letters;
 mod state;
 mod world;

@@ -10,8 +10,8 @@ use std::{
 use nexum_manifest::Durability;
 use nexum_store::{DeadLetter, History, LetterChange, ModuleStore, StoreError, StoreOptions};
 use nexum_types::{
-    Block, BlockNumber, BlockRef, CallState, ChainId, Cursor, Delivered, Depth, Event, Source,
-    StateBackend, StateError, WriteSet,
+    Block, BlockNumber, BlockRef, CallKey, CallState, ChainId, Cursor, Delivered, Depth, Event,
+    Source, StateBackend, StateError, WriteSet,
 };
 
 use crate::disk::{Disk, Fault};
@@ -92,6 +92,8 @@ pub(crate) enum Step {
     FailedCall(Vec<Write>),
     /// A call that checkpoints its first writes, and then fails.
     CheckpointThenFail(Vec<Write>, Vec<Write>),
+    /// A call that has an effect which must not be had twice, and then fails.
+    Effect,
     /// The event of a call that failed too often is parked, and its cursor moves on.
     Park,
     /// The oldest dead letter is dropped.
@@ -113,6 +115,8 @@ pub(crate) struct Version {
     history: BTreeSet<u64>,
     /// The blocks that are parked.
     letters: BTreeSet<u64>,
+    /// The blocks whose calls have an id.
+    calls: BTreeSet<u64>,
 }
 
 impl Version {
@@ -184,6 +188,15 @@ impl World {
                 }
                 self.write(&mut call, &mut Version::default(), then)
             }
+            Step::Effect => {
+                let mut next = self.next();
+                if !next.calls.insert(self.events + 1) {
+                    return self.check_call_id();
+                }
+                let call = self.begin().call().unwrap();
+                self.committing(next, true, |_| Ok(call.id().map(drop)?))?;
+                self.check_call_id()
+            }
             Step::Park => {
                 self.events += 1;
                 let number = self.events;
@@ -236,6 +249,7 @@ impl World {
         self.write(&mut call, &mut next, writes)?;
         self.events += 1;
         next.move_to(self.events);
+        next.calls.remove(&self.events);
         let at = move_to(self.events);
         let durable = self.durability == Durability::Event;
         let writes = call.into_writes();
@@ -267,7 +281,17 @@ impl World {
     }
 
     fn begin(&self) -> CallState {
-        CallState::new(Arc::new(self.store().clone()), u64::MAX)
+        let call = CallState::new(Arc::new(self.store().clone()), u64::MAX);
+        call.of(Some(key(self.events + 1)))
+    }
+
+    /// The id of the next event's call is the same whenever it is asked for.
+    fn check_call_id(&self) -> Outcome {
+        let call = self.begin().call().unwrap();
+        let id = call.id()?;
+        assert_eq!(call.id()?, id);
+        assert!(self.store().open_calls().contains(&id));
+        Ok(())
     }
 
     fn next(&self) -> Version {
@@ -292,6 +316,15 @@ impl World {
         Ok(())
     }
 
+    /// The blocks whose calls have an id.
+    fn open_calls(&self) -> BTreeSet<u64> {
+        let store = self.store();
+        let open = (1..=self.events + 1).filter(|number| store.has_call_id(key(*number)));
+        let open: BTreeSet<_> = open.collect();
+        assert_eq!(open.len(), store.open_calls().len());
+        open
+    }
+
     /// What the store shows must be what the model says. An error is that of the disk, which
     /// even a reader may meet.
     pub(crate) fn check(&self) -> Outcome {
@@ -301,6 +334,7 @@ impl World {
         assert_eq!(store.cursor(&SOURCE), expected.cursor.map(cursor));
         assert_eq!(store.history(SOURCE)?, expected.history());
         assert_eq!(parked(store)?, expected.letters);
+        assert_eq!(self.open_calls(), expected.calls);
         Ok(())
     }
 
@@ -343,6 +377,7 @@ impl World {
         let found_cursor = store.cursor(&SOURCE);
         let history = store.history(SOURCE).unwrap();
         let letters = parked(store).unwrap();
+        let calls = self.open_calls();
         let possible = self.in_flight.take();
         let found = possible
             .into_iter()
@@ -351,6 +386,7 @@ impl World {
                 version.state == state
                     && version.cursor.map(cursor) == found_cursor
                     && version.letters == letters
+                    && version.calls == calls
             });
         let Some(found) = found else {
             panic!(
@@ -369,6 +405,11 @@ impl World {
         self.latest = found;
         self.noted.clear();
     }
+}
+
+/// The call with that block.
+fn key(number: u64) -> CallKey {
+    CallKey::of(SOURCE, &letter(number).event).unwrap()
 }
 
 fn open(disk: &Disk, durability: Durability) -> Result<ModuleStore, StoreError> {
