@@ -80,16 +80,19 @@ pub(crate) async fn open_ledger(
     dir: &Arc<StateDir>,
 ) -> Result<(), StartError> {
     let grants = file.config().identity.modules.values();
-    let may_send = grants
-        .into_iter()
-        .any(|grant| !grant.transactions.is_empty());
-    if !may_send && !dir.has_ledger() {
+    let rules = grants.flat_map(|grant| &grant.transactions);
+    let known = rules.flat_map(|rule| {
+        let accounts = rule.accounts.iter();
+        accounts.flat_map(|account| rule.chains.iter().map(|chain| (*account, *chain)))
+    });
+    let known: BTreeSet<_> = known.collect();
+    if known.is_empty() && !dir.has_ledger() {
         return Ok(());
     }
     let (sender, dir) = (sender.clone(), Arc::clone(dir));
     let open = move || {
         let ledger = dir.open_ledger().map_err(StartError::Store)?;
-        sender.open(ledger).map_err(StartError::Transactions)
+        sender.open(ledger, known).map_err(StartError::Transactions)
     };
     let opened = tokio::task::spawn_blocking(open).await;
     opened.map_err(StartError::Task)?

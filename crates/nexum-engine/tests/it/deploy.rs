@@ -11,6 +11,7 @@ use crate::{
     exposition::Scraped,
     metrics::{rows, until},
     promql::{Expression, Known},
+    wallet::may_send,
     world::{Module, Via, World, server, workspace},
 };
 
@@ -251,7 +252,7 @@ async fn every_value_of_a_label_that_is_asked_for_is_told_by_an_engine() {
     let world = World::over(&server, Via::Ws)
         .observed()
         .module(Module::fixture("counter"));
-    let engine = world.start().await;
+    let engine = may_send(world, "counter").start().await;
     engine.delivered("counter", 5).await;
     let has_head = |scraped: &Scraped| {
         let has = scraped.kinds.contains_key("nexum_chain_head_block");

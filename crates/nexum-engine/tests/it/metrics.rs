@@ -8,6 +8,7 @@ use nexum_testkit::RpcServer;
 use crate::{
     exposition::{Scraped, scrape},
     http::ask,
+    wallet::may_send,
     world::{CHAIN, Module, Running, Via, World, eventually, name, server, workspace},
 };
 
@@ -65,7 +66,7 @@ async fn an_engine_tells_each_metric_of_the_table_and_no_other() {
     let world = World::over(&server, Via::Ws)
         .observed()
         .module(Module::fixture("counter"));
-    let engine = world.start().await;
+    let engine = may_send(world, "counter").start().await;
     engine.delivered("counter", 5).await;
     // A head that the node announces, so that all is told that there is to tell.
     server.chain().mine(1);

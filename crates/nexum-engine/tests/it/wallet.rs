@@ -12,7 +12,7 @@ use crate::{
     evidence::State,
     exposition::scrape,
     log,
-    world::{Module, Via, World, server},
+    world::{CHAIN, Module, Via, World, server},
 };
 
 /// The chain of anvil's.
@@ -89,10 +89,19 @@ fn save(folder: &Path) {
 }
 
 fn world(server: &RpcServer, anvil: &Anvil) -> World {
-    let world = World::over(server, Via::Ws).chain(SENDS_ON, &anvil.http_url());
+    with_keys(World::over(server, Via::Ws).chain(SENDS_ON, &anvil.http_url()))
+}
+
+fn with_keys(world: World) -> World {
     save(&world.path("keys"));
     fs::write(world.path("password"), PASSWORD).unwrap();
     world.identity("keystore = \"keys\"\npassword = { file = \"password\" }")
+}
+
+/// The same world, whose operator lets the module send on [`CHAIN`].
+pub(crate) fn may_send(world: World, module: &str) -> World {
+    let rules = given(&[module], "").replace(&SENDS_ON.to_string(), &CHAIN.to_string());
+    with_keys(world).identity(&rules)
 }
 
 async fn ask(anvil: &Anvil, method: &str, params: Value) -> Value {

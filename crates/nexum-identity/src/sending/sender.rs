@@ -103,9 +103,16 @@ impl Sender {
         }))
     }
 
-    /// Takes up what was sent before. Blocks for the disk.
-    pub fn open(&self, ledger: impl TransactionLedger) -> Result<(), StateError> {
+    /// Takes up what was sent before, and counts from now on, also for those of `known` that have
+    /// sent nothing yet. Blocks for the disk.
+    pub fn open(
+        &self,
+        ledger: impl TransactionLedger,
+        known: impl IntoIterator<Item = (Address, ChainId)>,
+    ) -> Result<(), StateError> {
         let book = Book::open(Box::new(ledger))?;
+        let known = known.into_iter().map(|of| (of, AccountTally::default()));
+        self.0.tallies().extend(known);
         // It is opened once.
         let _ = self.0.book.set(book);
         Ok(())
