@@ -123,11 +123,17 @@ impl ModuleAccounts {
         (method, what): (IdentityMethod, ToSign<'_>),
         event: Option<EventId>,
     ) -> Result<Bytes, HostError> {
-        let digest = what.digest();
-        let signed = signer.sign(account, what).await;
-        let signed = signed.and_then(|signature| checked(signature, account, &digest));
         let module = &self.module;
-        let event = named(event);
+        let audit = Audit {
+            module,
+            account,
+            method,
+            digest: what.digest(),
+            event: named(event),
+        };
+        let signed = audit.watched(signer.sign(account, what)).await;
+        let Audit { digest, event, .. } = audit;
+        let signed = signed.and_then(|signature| checked(signature, account, &digest));
         match signed {
             Ok(signature) => {
                 tracing::info!(%module, %account, %method, %digest, event, "signed");
@@ -235,6 +241,42 @@ impl ModuleAccounts {
             rule: rule.clone(),
         };
         sender.send(order, signer, &**reads).await
+    }
+}
+
+/// What a line of the audit is about.
+struct Audit<'a> {
+    module: &'a ModuleName,
+    account: Address,
+    method: IdentityMethod,
+    digest: B256,
+    event: String,
+}
+
+impl Audit<'_> {
+    /// Waits for a signer, and says so where nobody waits any more: it may sign all the same.
+    async fn watched<T>(&self, signing: impl Future<Output = T>) -> T {
+        let mut waiting = Waiting(Some(self));
+        let signed = signing.await;
+        waiting.0 = None;
+        signed
+    }
+}
+
+/// Tells of a signature that was asked for and not waited for.
+struct Waiting<'a>(Option<&'a Audit<'a>>);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let Some(audit) = self.0 else { return };
+        let Audit {
+            module,
+            account,
+            method,
+            digest,
+            event,
+        } = audit;
+        tracing::warn!(%module, %account, %method, %digest, event, "not signed: the call has ended before");
     }
 }
 

@@ -46,6 +46,9 @@ pub enum KeyWarning {
     /// Others than its owner may read a file.
     #[error("{0} can be read by others than its owner: chmod 600")]
     ReadableByOthers(PathBuf),
+    /// Others than its owner may put files into the folder, or others in their place.
+    #[error("{0} can be written to by others than its owner: chmod go-w")]
+    OpenToOthers(PathBuf),
     /// It is no keystore.
     #[error("{path} is left out: {source}")]
     NoKeystore {
@@ -113,13 +116,17 @@ impl LocalSigner {
         wanted: impl IntoIterator<Item = Address>,
         unlock: Unlock,
     ) -> Result<(Self, Vec<KeyWarning>), KeystoreError> {
-        let entries = folder.entries().map_err(|source| KeystoreError::Folder {
+        let unread = |source| KeystoreError::Folder {
             path: folder.path().to_owned(),
             source,
-        })?;
+        };
+        let entries = folder.entries().map_err(unread)?;
         let mut missing: std::collections::BTreeSet<_> = wanted.into_iter().collect();
         let wanted = missing.clone();
         let mut warnings = Vec::new();
+        if folder.is_open_to_others().map_err(unread)? {
+            warnings.push(KeyWarning::OpenToOthers(folder.path().to_owned()));
+        }
         let mut slots = BTreeMap::new();
         let mut unnamed = Vec::new();
         for entry in entries {

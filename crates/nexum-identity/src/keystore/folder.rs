@@ -78,6 +78,11 @@ impl KeyFolder {
         &self.0
     }
 
+    /// Whether the system lets others than its owner put files into it, or take some away.
+    pub fn is_open_to_others(&self) -> io::Result<bool> {
+        Ok(fs::metadata(&self.0)?.permissions().mode() & 0o022 != 0)
+    }
+
     /// Its files, by name. Folders within it, and files whose names begin with a dot, are none.
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();

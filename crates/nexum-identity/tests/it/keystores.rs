@@ -118,8 +118,11 @@ fn a_file_that_others_may_read_is_warned_of() {
     let path = folder.entries().unwrap().remove(0).path;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     fs::write(folder.path().join("junk"), "junk").unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o770)).unwrap();
     let (_, warnings) =
         LocalSigner::open(&folder, password(), [key.address()], Unlock::AtStart).unwrap();
+    let open = |warning: &KeyWarning| matches!(warning, KeyWarning::OpenToOthers(_));
+    assert!(warnings.iter().any(open), "{warnings:?}");
     let readable =
         |warning: &KeyWarning| matches!(warning, KeyWarning::ReadableByOthers(it) if *it == path);
     let junk = |warning: &KeyWarning| matches!(warning, KeyWarning::NoKeystore { .. });

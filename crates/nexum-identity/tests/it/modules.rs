@@ -201,6 +201,15 @@ async fn every_signature_leaves_a_line_with_who_what_and_when_and_no_key() {
     let module = accounts.of_module("audited".parse().unwrap(), everything(&[account]));
     module.sign(account, b"Some data", None).await.unwrap();
     module.sign_typed_data(account, MAIL, None).await.unwrap();
+    // A call that ends before the signer has answered.
+    let silent: Arc<dyn Signer> = Arc::new(Silent);
+    let module = Accounts::new([(account, silent)])
+        .of_module("audited".parse().unwrap(), everything(&[account]));
+    tokio::select! {
+        biased;
+        signed = module.sign(account, b"Some data", None) => panic!("{signed:?}"),
+        () = std::future::ready(()) => {}
+    }
 
     let written = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
     let lines: Vec<Value> = written
@@ -208,7 +217,7 @@ async fn every_signature_leaves_a_line_with_who_what_and_when_and_no_key() {
         .map(|line| serde_json::from_str(line).unwrap())
         .filter(|line: &Value| line["fields"]["module"] == "audited")
         .collect();
-    let [message, typed] = &lines[..] else {
+    let [message, typed, cut_off] = &lines[..] else {
         panic!("{written}")
     };
     let digest = "0x1da44b586eb0729ff70a73c326926f6ed5a25f5b056e7f47fbc6e58d86871655";
@@ -219,6 +228,7 @@ async fn every_signature_leaves_a_line_with_who_what_and_when_and_no_key() {
             "sign-typed-data",
             "0xbe609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2",
         ),
+        (cut_off, "sign", digest),
     ] {
         let fields = &line["fields"];
         assert_eq!(fields["account"], account.to_string());
@@ -226,5 +236,20 @@ async fn every_signature_leaves_a_line_with_who_what_and_when_and_no_key() {
         assert_eq!(fields["digest"], digest);
         assert_eq!(fields["event"], "init");
     }
+    let told = cut_off["fields"]["message"].as_str().unwrap();
+    assert!(told.starts_with("not signed"), "{told}");
     assert!(!written.contains(text));
+}
+
+/// A signer that does not answer.
+struct Silent;
+
+impl Signer for Silent {
+    fn sign<'a>(
+        &'a self,
+        _: Address,
+        _: ToSign<'a>,
+    ) -> BoxFuture<'a, Result<Signature, SignError>> {
+        Box::pin(std::future::pending())
+    }
 }
