@@ -40,7 +40,7 @@ fn values(host: &MockHost) -> Vec<U256> {
     sent.map(|sent| sent.value).collect()
 }
 
-fn ask(method: &str, params: Value) -> Result<String> {
+fn ask(method: &str, params: &Value) -> Result<String> {
     chain::request(1, method, &params.to_string())
 }
 
@@ -202,7 +202,7 @@ fn what_the_engine_decides_or_does_not_sign_is_refused() {
             let mut transaction =
                 json!({ "from": from, "to": TO, "data": "0x01", "maxFeePerGas": "0x1" });
             transaction[field] = value;
-            let error = ask("eth_sendTransaction", json!([transaction])).unwrap_err();
+            let error = ask("eth_sendTransaction", &json!([transaction])).unwrap_err();
             assert_eq!(
                 (error.domain.as_str(), error.kind),
                 ("identity", HostErrorKind::InvalidInput),
@@ -211,11 +211,11 @@ fn what_the_engine_decides_or_does_not_sign_is_refused() {
             assert!(error.message.contains(word), "{error}");
         }
         for params in [json!([]), json!([{}]), json!([TO])] {
-            let error = ask("eth_sendTransaction", params).unwrap_err();
+            let error = ask("eth_sendTransaction", &params).unwrap_err();
             assert_eq!(error.kind, HostErrorKind::InvalidInput);
         }
         let stranger = json!([{ "from": TO, "to": TO, "value": "0x1" }]);
-        let error = ask("eth_sendTransaction", stranger).unwrap_err();
+        let error = ask("eth_sendTransaction", &stranger).unwrap_err();
         assert_eq!(error.kind, HostErrorKind::Denied);
         assert!(error.message.contains("add_account"), "{error}");
     });
@@ -228,11 +228,11 @@ fn a_wallets_other_methods_sign_with_the_accounts() {
     let account = host.add_account();
     host.enter(|| {
         assert_eq!(
-            ask("eth_accounts", json!([])).unwrap(),
+            ask("eth_accounts", &json!([])).unwrap(),
             json!([account]).to_string()
         );
         let hello = Bytes::from("hello");
-        let signature = ask("personal_sign", json!([hello, account])).unwrap();
+        let signature = ask("personal_sign", &json!([hello, account])).unwrap();
         let signature: Bytes = serde_json::from_str(&signature).unwrap();
         let signature = nexum_sdk::alloy::primitives::Signature::from_raw(&signature).unwrap();
         let recovered = signature.recover_address_from_prehash(&eip191_hash_message("hello"));
@@ -243,10 +243,10 @@ fn a_wallets_other_methods_sign_with_the_accounts() {
             "domain": {},
             "message": { "contents": "Hello" },
         });
-        let as_object = ask("eth_signTypedData_v4", json!([account, data])).unwrap();
-        let as_text = ask("eth_signTypedData_v4", json!([account, data.to_string()])).unwrap();
+        let as_object = ask("eth_signTypedData_v4", &json!([account, data])).unwrap();
+        let as_text = ask("eth_signTypedData_v4", &json!([account, data.to_string()])).unwrap();
         assert_eq!(as_object, as_text);
-        let swapped = ask("personal_sign", json!([account, "hello"])).unwrap_err();
+        let swapped = ask("personal_sign", &json!([account, "hello"])).unwrap_err();
         assert_eq!(
             (swapped.domain.as_str(), swapped.code),
             ("identity", -32602)
@@ -304,7 +304,7 @@ fn what_the_manifest_does_not_name_is_denied() {
     let without = manifest("").replace("\"identity\", ", "");
     let section = "[capabilities.identity]\nmethods = [\"accounts\", \"sign\", \"sign-typed-data\", \"send-transaction\"]\n";
     let host = MockHost::of(&without.replace(section, ""));
-    let error = host.enter(|| ask("eth_accounts", json!([]))).unwrap_err();
+    let error = host.enter(|| ask("eth_accounts", &json!([]))).unwrap_err();
     assert_eq!(
         (error.domain.as_str(), error.kind),
         ("chain", HostErrorKind::Denied)
