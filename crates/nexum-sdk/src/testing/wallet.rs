@@ -194,6 +194,53 @@ impl Sent {
 }
 
 impl MockHost {
+    /// Says of each new transaction whether it is sent: an error is what the module is answered,
+    /// such as `denied` in the domain `identity` for a ceiling of the operator's, or a revert.
+    /// The last one that was set counts; without any, all are sent. What an earlier attempt of the
+    /// same call has sent is not asked about again.
+    #[must_use]
+    pub fn on_transaction(self, check: impl Fn(&SentTransaction) -> Result<()> + 'static) -> Self {
+        self.world_mut().wallet.set_check(check);
+        self
+    }
+
+    /// Every transaction that the module has sent, oldest first. One that several attempts of a
+    /// call have asked for is there once.
+    #[must_use]
+    pub fn transactions(&self) -> Vec<SentTransaction> {
+        self.world().wallet.transactions()
+    }
+
+    /// Puts a transaction into a block that is mined for it, which moves its value; gas costs
+    /// nothing. Before that it is pending: it has no receipt.
+    ///
+    /// # Panics
+    ///
+    /// The module has sent no such transaction.
+    pub fn land(&self, hash: B256) {
+        self.mine_transaction(hash, false);
+    }
+
+    /// As [`MockHost::land`], but the transaction reverts in its block and moves nothing.
+    ///
+    /// # Panics
+    ///
+    /// The module has sent no such transaction.
+    pub fn land_reverted(&self, hash: B256) {
+        self.mine_transaction(hash, true);
+    }
+
+    fn mine_transaction(&self, hash: B256, is_reverted: bool) {
+        let world = &mut *self.world_mut();
+        let Some(chain_id) = world.wallet.chain_of(hash) else {
+            panic!("the module has sent no transaction {hash}");
+        };
+        let chain = world.chains.chain(chain_id);
+        world.wallet.land(hash, is_reverted, &chain);
+    }
+}
+
+impl MockHost {
     /// True for what is asked of the module's accounts and not of the chain.
     pub(super) fn is_for_accounts(&self, method: &str) -> bool {
         let world = self.world();
