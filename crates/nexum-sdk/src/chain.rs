@@ -13,7 +13,9 @@ pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 /// One JSON-RPC request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RpcRequest {
-    /// The method, such as `eth_getBalance`. Only methods that read are allowed.
+    /// The method, such as `eth_getBalance`. Methods that read are allowed, and with `identity` those
+    /// that ask the module's accounts: `eth_accounts`, `personal_sign`, `eth_signTypedData_v4` and
+    /// `eth_sendTransaction`.
     pub method: String,
     /// The parameters: the text of a JSON array or object, `[]` where there are none.
     pub params: String,
@@ -21,7 +23,8 @@ pub struct RpcRequest {
 
 /// Asks one question and answers with the text of the JSON value under `result`.
 ///
-/// Every error has the domain `chain`; a node's own error has the node's code.
+/// Every error has the domain `chain`; a node's own error has the node's code. What the module's
+/// accounts do not do has the domain `identity`.
 pub fn request(chain_id: u64, method: &str, params: &str) -> Result<String> {
     let request = RpcRequest {
         method: method.to_owned(),

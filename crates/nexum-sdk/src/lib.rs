@@ -108,7 +108,9 @@ pub mod nexum {
 /// What most modules need, in one `use`.
 pub mod prelude {
     #[cfg(feature = "provider")]
-    pub use crate::alloy::provider::Provider as _;
+    pub use crate::alloy::{
+        network::TransactionBuilder as _, provider::Provider as _, rpc_types::TransactionRequest,
+    };
     pub use crate::{
         Attempt, Block, Context as _, Event, Foreign as _, HostError, HostErrorKind, Journal, Log,
         Message, Messaging, NexumConfig, RemoteStore, Result, Signer, Tick, TypedMap, TypedState,

@@ -5,14 +5,16 @@ use std::{
     task::{Context as TaskContext, Poll},
 };
 
+use alloy_eips::Encodable2718 as _;
 use alloy_json_rpc::{
     ErrorPayload, RequestPacket, Response, ResponsePacket, ResponsePayload, RpcError,
     SerializedRequest,
 };
-use alloy_network::{Ethereum, Network};
-use alloy_provider::{MulticallError, RootProvider};
+use alloy_network::{Ethereum, Network, NetworkTransactionBuilder as _};
+use alloy_provider::{MulticallError, PendingTransactionBuilder, RootProvider, SendableTx};
 use alloy_rpc_client::RpcClient;
-use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
+use alloy_transport::{TransportError, TransportErrorKind, TransportFut, TransportResult};
+use async_trait::async_trait;
 use serde_json::value::{RawValue, to_raw_value};
 use tower::Service;
 
@@ -23,8 +25,16 @@ use crate::{HostError, HostErrorKind, chain::RpcRequest, executor};
 /// Its methods are those of the trait `alloy::provider::Provider`, which the prelude brings into
 /// scope. They are futures: `.await` them in an `async` handler, or give them to
 /// [`block_on`](crate::block_on). What is joined goes out as one batch, and so does what
-/// a `BatchRequest` gathers. Methods that do not read are answered `denied`.
-pub type Provider<N = Ethereum> = RootProvider<N>;
+/// a `BatchRequest` gathers.
+///
+/// `get_accounts`, `send_transaction` and what else a node with accounts would sign are answered
+/// with the accounts that the operator gives the module. The n-th transaction that a call sends is
+/// one transaction, however often the call is made: note what is to be sent in a
+/// [`Journal`](crate::Journal), and send what is noted. The transaction is on its way when
+/// `send_transaction` returns. Nothing within a call can wait for its receipt: keep its hash and
+/// look at a later event. Other methods that do not read are answered `denied`.
+#[derive(Debug, Clone)]
+pub struct Provider<N: Network = Ethereum>(RootProvider<N>);
 
 /// The provider for that chain (EIP-155), which the manifest must name.
 #[must_use]
@@ -36,7 +46,32 @@ pub fn provider(chain_id: u64) -> Provider {
 /// `AnyNetwork`.
 #[must_use]
 pub fn provider_on<N: Network>(chain_id: u64) -> Provider<N> {
-    RootProvider::new(RpcClient::new(ChainTransport { chain_id }, false))
+    let client = RpcClient::new(ChainTransport { chain_id }, false);
+    Provider(RootProvider::new(client))
+}
+
+#[cfg_attr(target_family = "wasm", async_trait(?Send))]
+#[cfg_attr(not(target_family = "wasm"), async_trait)]
+impl<N: Network> alloy_provider::Provider<N> for Provider<N> {
+    fn root(&self) -> &RootProvider<N> {
+        &self.0
+    }
+
+    /// alloy's own starts a task that watches the head, for those who wait for a receipt. Within a
+    /// call nothing goes on by itself.
+    async fn send_transaction_internal(
+        &self,
+        transaction: SendableTx<N>,
+    ) -> TransportResult<PendingTransactionBuilder<N>> {
+        match transaction {
+            SendableTx::Builder(mut request) => {
+                request.prep_for_submission();
+                let asked = self.0.client().request("eth_sendTransaction", (request,));
+                Ok(PendingTransactionBuilder::new(self.0.clone(), asked.await?))
+            }
+            SendableTx::Envelope(signed) => self.send_raw_transaction(&signed.encoded_2718()).await,
+        }
+    }
 }
 
 /// Questions of alloy's, asked through the host.
@@ -151,9 +186,9 @@ fn response(
 }
 
 /// True for what a node answered, which has the node's code. The engine's refusal of a method has
-/// a code too.
+/// a code too, and so has what is wrong with a question to the module's accounts.
 fn is_nodes_own(error: &HostError) -> bool {
-    error.code != 0 && error.kind != HostErrorKind::Denied
+    error.domain == "chain" && error.code != 0 && error.kind != HostErrorKind::Denied
 }
 
 impl From<TransportError> for HostError {

@@ -23,13 +23,16 @@
 //! assert_eq!(host.logs().len(), 1);
 //! ```
 
+mod asked;
 mod backend;
+mod call;
 mod chains;
 mod memory;
 mod observed;
 mod route;
 mod running;
 mod signing;
+mod wallet;
 
 use std::{
     cell::{Ref, RefCell, RefMut},
@@ -39,9 +42,10 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolCall;
 use nexum_manifest::{ModuleFile, ModuleManifest};
+use nexum_types::{CallKey, CallState};
 use serde_json::Value;
 
 use crate::{
@@ -55,6 +59,8 @@ use observed::Observed;
 pub use observed::{Asked, LogLine, Published, Signed, SignedMessage};
 pub use running::{Failure, PlayError, Running};
 use signing::Accounts;
+pub use wallet::SentTransaction;
+use wallet::Wallet;
 
 /// The instant at which a mock host begins, in milliseconds since the Unix epoch: the clock then
 /// follows the events, and never goes back.
@@ -73,13 +79,16 @@ struct World {
     chains: Chains,
     memory: Memory,
     /// The state of the call that is going on.
-    call: Option<nexum_types::CallState>,
+    call: Option<CallState>,
+    /// How many transactions that call has asked for.
+    sends: u32,
     now_ms: u64,
     random: u64,
     accounts: Accounts,
+    wallet: Wallet,
     http: Vec<HttpRule>,
     stored: BTreeMap<String, Vec<u8>>,
-    feeds: BTreeMap<(Address, alloy_primitives::B256), Vec<u8>>,
+    feeds: BTreeMap<(Address, B256), Vec<u8>>,
     messages: Vec<Message>,
     observed: Observed,
 }
@@ -130,9 +139,11 @@ impl MockHost {
             chains: Chains::default(),
             memory: Memory::default(),
             call: None,
+            sends: 0,
             now_ms: BEGINNING_MS,
             random: 1,
             accounts: Accounts::default(),
+            wallet: Wallet::default(),
             http: Vec::new(),
             stored: BTreeMap::new(),
             feeds: BTreeMap::new(),
@@ -241,7 +252,7 @@ impl MockHost {
     /// Within a call of the module.
     pub fn enter<T>(&self, body: impl FnOnce() -> T) -> T {
         let _installed = host::install(Rc::new(self.clone()));
-        self.begin();
+        self.begin(Some(call::outside()));
         let answer = body();
         self.commit();
         answer
@@ -295,7 +306,8 @@ impl MockHost {
         self.world().observed.published.clone()
     }
 
-    /// Forgets what was logged, asked, sent, signed and published so far.
+    /// Forgets what was logged, asked, signed and published, and which requests were sent, so far.
+    /// Transactions stay: a chain does not forget them.
     pub fn forget(&self) {
         self.world_mut().observed = Observed::default();
     }
@@ -308,15 +320,16 @@ impl MockHost {
         self.world.borrow_mut()
     }
 
-    /// Begins a call on the committed state.
-    fn begin(&self) {
+    /// Begins an attempt of a call on the committed state.
+    fn begin(&self, call: Option<CallKey>) {
         let mut world = self.world_mut();
         assert!(
             world.call.is_none(),
             "a call of the module is going on already"
         );
         let quota = world.manifest.resources.max_state_bytes;
-        world.call = Some(nexum_types::CallState::new(world.memory.backend(), quota));
+        world.call = Some(CallState::new(world.memory.backend(), quota).of(call));
+        world.sends = 0;
     }
 
     /// Ends a call and keeps what it wrote.

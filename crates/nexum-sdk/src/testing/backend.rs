@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     MockHost, World,
+    chains::Source,
     observed::{Asked, LogLine, Published, Signed, SignedMessage},
     state_error,
 };
@@ -43,7 +44,7 @@ impl MockHost {
     }
 
     /// Denies what the manifest does not name of `identity`, as the engine does.
-    fn identity(&self, method: IdentityMethod) -> Result<std::cell::RefMut<'_, World>> {
+    pub(super) fn identity(&self, method: IdentityMethod) -> Result<std::cell::RefMut<'_, World>> {
         let world = self.declared(Capability::Identity);
         if world.manifest.identity.contains(&method) {
             return Ok(world);
@@ -65,14 +66,34 @@ impl MockHost {
                 method: request.method.clone(),
                 params,
             });
-            world.chains.source(chain_id, request)?
+            let source = world.chains.source(chain_id, request)?;
+            if let Source::Chain(chain, params) = &source
+                && let Some(seen) = world.wallet.look(chain, &request.method, params)
+            {
+                return Ok(seen.to_string());
+            }
+            source
         };
         source.answer(&request.method)
     }
 
+    /// Asks a chain several questions in one exchange.
+    fn ask_all<'a>(
+        &self,
+        chain_id: u64,
+        requests: impl Iterator<Item = &'a RpcRequest>,
+    ) -> Vec<Result<String>> {
+        let answers: Vec<_> = requests
+            .map(|request| self.ask(chain_id, request))
+            .collect();
+        if !answers.is_empty() {
+            self.world_mut().observed.exchanges += 1;
+        }
+        answers
+    }
+
     fn check_chain(&self, chain_id: u64) -> Result<()> {
-        let mut world = self.declared(Capability::Chain);
-        world.observed.exchanges += 1;
+        let world = self.declared(Capability::Chain);
         if world.manifest.chains.contains(&chain_id.into()) {
             return Ok(());
         }
@@ -107,6 +128,10 @@ fn check_request(request: &RpcRequest) -> Result<()> {
 impl Host for MockHost {
     fn chain_request(&self, chain_id: u64, request: &RpcRequest) -> Result<String> {
         self.check_chain(chain_id)?;
+        if let Some(answer) = self.answer_of_accounts(chain_id, request) {
+            return answer;
+        }
+        self.world_mut().observed.exchanges += 1;
         self.ask(chain_id, request)
     }
 
@@ -125,10 +150,15 @@ impl Host for MockHost {
             let message = format!("a batch has at most {MAX_BATCH_BYTES} bytes, not {bytes}");
             return Err(HostError::invalid_input(message).in_domain("chain"));
         }
-        Ok(requests
-            .iter()
-            .map(|request| self.ask(chain_id, request))
-            .collect())
+        // As on the engine: what is for the accounts comes after what the chain answers.
+        let is_for_chain = |request: &&RpcRequest| !self.is_for_accounts(&request.method);
+        let reads = requests.iter().filter(is_for_chain);
+        let mut answers = self.ask_all(chain_id, reads).into_iter();
+        let answer = |request| {
+            let own = self.answer_of_accounts(chain_id, request);
+            own.or_else(|| answers.next())
+        };
+        Ok(requests.iter().filter_map(answer).collect())
     }
 
     fn store_get(&self, key: &str) -> Result<Option<Vec<u8>>> {

@@ -20,6 +20,14 @@ pub(super) struct Memory {
 #[derive(Debug, Default)]
 struct Shared {
     entries: Mutex<Arc<Entries>>,
+    calls: Mutex<Calls>,
+}
+
+/// The calls that have an id, and how many were drawn.
+#[derive(Debug, Default)]
+struct Calls {
+    open: Vec<(CallKey, CallId)>,
+    drawn: u128,
 }
 
 impl Shared {
@@ -27,7 +35,14 @@ impl Shared {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn apply(&self, writes: &WriteSet) {
+        if let Some(settled) = writes.settles() {
+            self.calls().open.retain(|(call, _)| *call != settled);
+        }
         let mut entries = self.lock();
         let entries = Arc::make_mut(&mut entries);
         for (key, value) in writes.entries() {
@@ -75,13 +90,19 @@ impl StateBackend for Shared {
         Ok(())
     }
 
-    /// The mock sends no transactions over more than one attempt of a call.
-    fn call_id(&self, _: CallKey) -> Result<CallId, StateError> {
-        Ok(CallId::default())
+    fn call_id(&self, call: CallKey) -> Result<CallId, StateError> {
+        let mut calls = self.calls();
+        if let Some((_, id)) = calls.open.iter().find(|(open, _)| *open == call) {
+            return Ok(*id);
+        }
+        calls.drawn += 1;
+        let id = CallId(calls.drawn.to_be_bytes());
+        calls.open.push((call, id));
+        Ok(id)
     }
 
-    fn has_call_id(&self, _: CallKey) -> bool {
-        false
+    fn has_call_id(&self, call: CallKey) -> bool {
+        self.calls().open.iter().any(|(open, _)| *open == call)
     }
 }
 

@@ -10,8 +10,9 @@ use std::{
 };
 
 use nexum_testkit::{Endpoint, Script, ScriptError, Stage};
+use nexum_types::CallKey;
 
-use super::{MockHost, route::Router};
+use super::{MockHost, call, route::Router};
 use crate::{
     Event, HostError, Module, host,
     log::{self, Level},
@@ -88,7 +89,7 @@ impl<M: Module> Running<M> {
             Some(instance) => instance,
             None => self.made()?,
         };
-        let outcome = self.call(|| M::on_event(&mut instance, event));
+        let outcome = self.call(call::of(&event), || M::on_event(&mut instance, event));
         if outcome.is_ok() {
             self.instance = Some(instance);
             self.handled += 1;
@@ -208,13 +209,17 @@ impl<M: Module> Running<M> {
     fn made(&self) -> Result<M::Instance, Failure> {
         let config = self.host.world().config.clone().into_iter().collect();
         self.level.set(Level::Trace);
-        self.call(|| M::init(config))
+        self.call(Some(CallKey::Init), || M::init(config))
     }
 
-    /// One call: its writes are kept where it succeeds.
-    fn call<T>(&self, call: impl FnOnce() -> crate::Result<T>) -> Result<T, Failure> {
+    /// One attempt of a call: its writes are kept where it succeeds.
+    fn call<T>(
+        &self,
+        name: Option<CallKey>,
+        call: impl FnOnce() -> crate::Result<T>,
+    ) -> Result<T, Failure> {
         let _installed = host::install(Rc::new(self.host.clone()));
-        self.host.begin();
+        self.host.begin(name);
         log::set_max_level(self.level.get());
         // What a panic leaves half-done is thrown away: the instance and the writes.
         let outcome = match catch_unwind(AssertUnwindSafe(call)) {

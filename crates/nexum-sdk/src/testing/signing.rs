@@ -44,15 +44,25 @@ impl Accounts {
         self.sign(account, hash)
     }
 
-    fn sign(&self, account: Address, hash: B256) -> Result<Vec<u8>> {
+    /// Denies an account that is none of these.
+    pub(super) fn check(&self, account: Address) -> Result<()> {
+        self.key(account).map(drop)
+    }
+
+    fn key(&self, account: Address) -> Result<&SigningKey> {
         let key = self.keys.iter().find(|(address, _)| *address == account);
-        let Some((_, key)) = key else {
+        let key = key.map(|(_, key)| key);
+        key.ok_or_else(|| {
             let message = format!(
                 "{account} is not one of the module's accounts; add it to the host with add_account"
             );
-            return Err(HostError::new(HostErrorKind::Denied, message).in_domain("identity"));
-        };
-        let signature = key
+            HostError::new(HostErrorKind::Denied, message).in_domain("identity")
+        })
+    }
+
+    fn sign(&self, account: Address, hash: B256) -> Result<Vec<u8>> {
+        let signature = self
+            .key(account)?
             .sign_prehash_recoverable(hash.as_slice())
             .map_err(|error| {
                 HostError::internal(format!("no signature: {error}")).in_domain("identity")

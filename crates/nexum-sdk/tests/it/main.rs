@@ -8,6 +8,7 @@ mod errors;
 mod host;
 mod journal;
 mod play;
+mod transactions;
 mod typed;
 
 use nexum_sdk::{Event, Module, Result, module::Config, testing::MockHost};
@@ -30,7 +31,7 @@ required = [1, 100]
 required = ["chain", "local-store", "logging", "clock", "random"]
 optional = ["identity", "remote-store", "messaging", "http"]
 [capabilities.identity]
-methods = ["accounts", "sign", "sign-typed-data"]
+methods = ["accounts", "sign", "sign-typed-data", "send-transaction"]
 [capabilities.http]
 allow = ["api.example.org", "a.example", "b.example"]
 
