@@ -18,7 +18,7 @@ impl bindings::chain::Host for Guest {
         let request = RpcRequest { method, params };
         let began = self.begins();
         let answer = match self.granted(chain) {
-            Ok(()) => match self.from_accounts(chain, &request).await {
+            Ok(()) => match self.answer_for_accounts(chain, &request).await {
                 Some(answer) => answer,
                 None => self.chain.request(chain, &request).await,
             },
@@ -108,7 +108,7 @@ impl Guest {
         .into_iter();
         let mut results = Vec::with_capacity(requests.len());
         for request in requests {
-            let own = self.from_accounts(chain, request).await;
+            let own = self.answer_for_accounts(chain, request).await;
             results.push(own.or_else(|| answers.next()).unwrap_or_else(|| {
                 let message = "the answer was lost";
                 Err(HostError::new(DOMAIN, HostErrorKind::Internal, message))

@@ -28,7 +28,7 @@ fn asks_for(method: &str) -> Option<IdentityMethod> {
 impl Guest {
     /// The answer to a request that is for the module's accounts; `None` where it is for the
     /// chain, as all are of a module that does not have `identity`.
-    pub(crate) async fn from_accounts(
+    pub(crate) async fn answer_for_accounts(
         &mut self,
         chain: ChainId,
         request: &RpcRequest,
@@ -92,7 +92,7 @@ impl Guest {
         Ok(json(&hash))
     }
 
-    /// Whether a denial of that method has been told by [`from_accounts`](Self::from_accounts).
+    /// Whether a denial of that method has been told by [`answer_for_accounts`](Self::answer_for_accounts).
     pub(crate) fn is_for_accounts(&self, method: &str) -> bool {
         self.has_identity && asks_for(method).is_some()
     }

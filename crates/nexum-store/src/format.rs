@@ -129,7 +129,7 @@ pub(crate) fn apply(
     } = changes;
     let mut transaction = db.begin_write()?;
     transaction.set_durability(durability)?;
-    if writes.len() > 0 {
+    if writes.changes_keys() {
         let mut state = transaction.open_table(STATE)?;
         let mut used_bytes = before.used_bytes;
         for (key, value) in writes.entries() {

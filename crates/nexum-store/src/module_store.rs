@@ -466,7 +466,7 @@ impl ModuleStore {
         let mut after = before.clone();
         after.cursors.extend(&pending.cursors);
         let moves = after != before || !pending.rows.is_empty();
-        if writes.len() == 0
+        if !writes.changes_keys()
             && !moves
             && letters.is_none()
             && call.is_none()
@@ -496,7 +496,7 @@ impl ModuleStore {
 
         let used_bytes = after.used_bytes;
         debug_assert!(
-            writes.len() == 0 || writes.used_bytes() == used_bytes,
+            !writes.changes_keys() || writes.used_bytes() == used_bytes,
             "the write-set was made over another state"
         );
         let mut view = self.view();

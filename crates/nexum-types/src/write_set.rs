@@ -49,6 +49,12 @@ impl WriteSet {
         self.entries.is_empty() && self.settles.is_none()
     }
 
+    /// Whether a key changes.
+    #[must_use]
+    pub fn changes_keys(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
     /// The call that is over once this is applied, where it has an id.
     #[must_use]
     pub fn settles(&self) -> Option<CallKey> {

@@ -95,7 +95,12 @@ fn a_package_as_the_page_of_the_sdk_shows_it_is_one() {
 
 #[test]
 fn the_fixtures_of_the_examples_are_met() {
-    for module in ["balance-watch", "fee-guard", "price-alert", "transfer-watch"] {
+    for module in [
+        "balance-watch",
+        "fee-guard",
+        "price-alert",
+        "transfer-watch",
+    ] {
         let folder = workspace().join("modules").join(module);
         let output = cargo_nexum(&folder)
             .args(["run", "--mock"])

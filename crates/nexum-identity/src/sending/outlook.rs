@@ -41,13 +41,6 @@ pub(crate) struct Seen {
     pub(crate) is_known: bool,
 }
 
-impl Seen {
-    /// Whether the chain has it at all.
-    pub(crate) fn is_somewhere(&self) -> bool {
-        self.is_known || self.receipt.is_some()
-    }
-}
-
 /// What the chain says of some of an account's transactions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Look {
@@ -57,6 +50,14 @@ pub(crate) struct Look {
     pub(crate) finalized: Option<u64>,
     /// Each of those that were asked for.
     pub(crate) seen: Vec<Seen>,
+}
+
+impl Look {
+    /// Whether the chain has any of them, in a block or not.
+    pub(crate) fn has_any(&self) -> bool {
+        let has = |seen: &Seen| seen.is_known || seen.receipt.is_some();
+        self.seen.iter().any(has)
+    }
 }
 
 #[derive(Deserialize)]

@@ -113,7 +113,7 @@ impl Asked {
             storage_keys: item.storage_keys,
         });
         let number = |name, value: Option<U256>| {
-            let number = value.map(|value| u128::try_from(value));
+            let number = value.map(u128::try_from);
             number.transpose().map_err(|_| RequestError::TooLarge(name))
         };
         let gas = number("gas", raw.gas)?.map(u64::try_from).transpose();

@@ -29,6 +29,9 @@ use crate::{Signer, ToSign, accounts, signer::checked};
 /// account by default is no more.
 pub(crate) const MAX_PENDING: usize = 16;
 
+/// Who makes a transaction of an account has its turn.
+type AccountTurn = Arc<Turn<()>>;
+
 /// Sends the transactions of all modules. Clones share everything.
 #[derive(Clone)]
 pub struct Sender(pub(crate) Arc<Inner>);
@@ -37,7 +40,7 @@ pub(crate) struct Inner {
     pub(crate) reads: Arc<dyn ChainRpc>,
     pub(crate) broadcast: Arc<dyn Broadcast>,
     pub(crate) book: OnceLock<Book>,
-    turns: Mutex<BTreeMap<(Address, ChainId), Arc<Turn<()>>>>,
+    turns: Mutex<BTreeMap<(Address, ChainId), AccountTurn>>,
     /// There is something to look after.
     pub(crate) wake: Notify,
     tallies: Mutex<BTreeMap<(Address, ChainId), AccountTally>>,
@@ -193,7 +196,7 @@ impl Inner {
     }
 
     /// The account's turn on a chain.
-    pub(crate) fn turn(&self, account: Address, chain: ChainId) -> Arc<Turn<()>> {
+    pub(crate) fn turn(&self, account: Address, chain: ChainId) -> AccountTurn {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry((account, chain)).or_default())
     }
@@ -359,7 +362,7 @@ impl Inner {
     ) -> Result<Option<u64>, HostError> {
         let (account, chain) = (refused.account, refused.chain);
         let look = outlook::look(&*self.reads, chain, account, &[refused.hash]).await?;
-        if look.seen.iter().any(|seen| seen.is_somewhere()) {
+        if look.has_any() {
             let id = refused.id;
             let taken = move |book: &Book| book.set_fate(id, Fate::Pending);
             self.on_disk(taken).await?;
@@ -456,7 +459,7 @@ impl Inner {
         };
         // What its words are is each node's own; whether it has the transaction is not.
         let look = outlook::look(&*self.reads, *chain, *account, &[*hash]).await;
-        let is_missing = look.is_ok_and(|look| !look.seen.iter().any(|seen| seen.is_somewhere()));
+        let is_missing = look.is_ok_and(|look| !look.has_any());
         if !is_missing {
             return Ok(());
         }
