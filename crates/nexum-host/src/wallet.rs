@@ -14,17 +14,6 @@ const DOMAIN: &str = "identity";
 /// The JSON-RPC code of parameters that are none.
 const INVALID_PARAMS: i32 = -32602;
 
-/// What a method asks of the module's accounts; `None` where it is the chain's to answer.
-fn asks_for(method: &str) -> Option<IdentityMethod> {
-    Some(match method {
-        "eth_accounts" => IdentityMethod::Accounts,
-        "personal_sign" => IdentityMethod::Sign,
-        "eth_signTypedData_v4" => IdentityMethod::SignTypedData,
-        "eth_sendTransaction" => IdentityMethod::SendTransaction,
-        _ => return None,
-    })
-}
-
 impl Guest {
     /// The answer to a request that is for the module's accounts; `None` where it is for the
     /// chain, as all are of a module that does not have `identity`.
@@ -33,7 +22,7 @@ impl Guest {
         chain: ChainId,
         request: &RpcRequest,
     ) -> Option<RpcResult> {
-        let method = asks_for(&request.method)?;
+        let method = IdentityMethod::of_request(&request.method)?;
         if !self.has_identity {
             return None;
         }
@@ -94,7 +83,7 @@ impl Guest {
 
     /// Whether a denial of that method has been told by [`answer_for_accounts`](Self::answer_for_accounts).
     pub(crate) fn is_for_accounts(&self, method: &str) -> bool {
-        self.has_identity && asks_for(method).is_some()
+        self.has_identity && IdentityMethod::of_request(method).is_some()
     }
 }
 

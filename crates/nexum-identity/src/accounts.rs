@@ -8,13 +8,13 @@ use std::{
 
 use nexum_manifest::{IdentityMethod, TransactionRule};
 use nexum_types::{
-    Address, B256, BoxFuture, Bytes, ChainId, ChainRpc, EventId, HostError, HostErrorKind,
-    IdentityAccess, ModuleName, SendOf,
+    Address, AskedTransaction, B256, BoxFuture, Bytes, ChainId, ChainRpc, EventId, HostError,
+    HostErrorKind, IdentityAccess, ModuleName, SendOf,
 };
 
 use crate::{
     Sender, SignError, Signer, ToSign, TypedData,
-    sending::{Asked, Ceilings, Order, OverCeiling, check as check_asked},
+    sending::{Ceilings, Order, OverCeiling, check as check_asked},
     signer::checked,
 };
 
@@ -212,7 +212,8 @@ impl IdentityAccess for ModuleAccounts {
 impl ModuleAccounts {
     async fn send(&self, chain: ChainId, params: &str, of: SendOf) -> Result<B256, HostError> {
         self.check(IdentityMethod::SendTransaction)?;
-        let asked = Asked::parse(params, chain).map_err(|error| invalid(error.to_string()))?;
+        let asked =
+            AskedTransaction::parse(params, chain).map_err(|error| invalid(error.to_string()))?;
         let signer = Arc::clone(self.signer(asked.from)?);
         let over = |error: OverCeiling| denied(error.to_string());
         let ceilings = Ceilings(&self.grant.transactions);

@@ -8,7 +8,6 @@
 mod book;
 mod fees;
 mod outlook;
-mod request;
 mod rules;
 mod sender;
 mod tend;
@@ -17,8 +16,5 @@ mod transaction;
 pub use sender::{AccountTally, Sender};
 pub use transaction::Transaction;
 
+pub(crate) use rules::{Ceilings, OverCeiling, check};
 pub(crate) use sender::Order;
-pub(crate) use {
-    request::Asked,
-    rules::{Ceilings, OverCeiling, check},
-};

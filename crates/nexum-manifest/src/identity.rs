@@ -129,6 +129,19 @@ impl IdentityMethod {
         Self::SendTransaction,
     ];
 
+    /// What a request of a wallet's asks of the accounts, by its JSON-RPC method; `None` where it is
+    /// for the chain.
+    #[must_use]
+    pub fn of_request(method: &str) -> Option<Self> {
+        Some(match method {
+            "eth_accounts" => Self::Accounts,
+            "personal_sign" => Self::Sign,
+            "eth_signTypedData_v4" => Self::SignTypedData,
+            "eth_sendTransaction" => Self::SendTransaction,
+            _ => return None,
+        })
+    }
+
     /// Its name in both files: the one of the contract's function, where it is one.
     #[must_use]
     pub fn as_str(self) -> &'static str {

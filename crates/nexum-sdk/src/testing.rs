@@ -23,7 +23,6 @@
 //! assert_eq!(host.logs().len(), 1);
 //! ```
 
-mod asked;
 mod backend;
 mod call;
 mod chains;

@@ -5,6 +5,7 @@
 //! implements and another calls, so that siblings never name each other.
 
 mod allowlist;
+mod asked_transaction;
 mod call;
 mod chain;
 mod config;
@@ -22,6 +23,7 @@ mod state;
 mod write_set;
 
 pub use allowlist::{ALLOWED_METHODS, is_allowed};
+pub use asked_transaction::{AskedTransaction, AskedTransactionError};
 pub use call::{CallId, CallKey, CallOf};
 pub use chain::{BoxFuture, ChainRpc, RpcRequest, RpcResult};
 pub use config::{Config, ConfigScalar, ConfigValue};

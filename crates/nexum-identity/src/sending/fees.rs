@@ -1,9 +1,7 @@
 //! The price of gas (EIP-1559): from what blocks have cost of late to what a transaction offers.
 
-use nexum_types::U256;
+use nexum_types::{AskedTransaction, U256};
 use serde::Deserialize;
-
-use super::request::Asked;
 
 /// How many blocks are looked at.
 pub(crate) const BLOCKS: u64 = 5;
@@ -65,7 +63,7 @@ impl Market {
 
     /// What a transaction offers that pays at most `most`: room for the base fee to double, which
     /// takes it six full blocks, where `most` leaves that.
-    pub(crate) fn offer(self, asked: &Asked, most: u128) -> Result<Fees, TooDear> {
+    pub(crate) fn offer(self, asked: &AskedTransaction, most: u128) -> Result<Fees, TooDear> {
         if let Some(max_fee) = asked.max_fee {
             // Which the rules have looked at.
             let tip = asked.tip.unwrap_or(self.tip).min(max_fee);
@@ -89,9 +87,9 @@ mod tests {
 
     const GWEI: u128 = 1_000_000_000;
 
-    fn asked(fields: &str) -> Asked {
+    fn asked(fields: &str) -> AskedTransaction {
         let params = format!("[{{\"from\":\"0x{}\"{fields}}}]", "11".repeat(20));
-        Asked::parse(&params, ChainId(1)).unwrap()
+        AskedTransaction::parse(&params, ChainId(1)).unwrap()
     }
 
     fn market(base: u128, tip: u128) -> Market {

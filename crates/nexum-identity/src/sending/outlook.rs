@@ -2,15 +2,13 @@
 
 use alloy_primitives::U64;
 use nexum_types::{
-    Address, B256, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest, RpcResult, U256,
+    Address, AskedTransaction, B256, ChainId, ChainRpc, HostError, HostErrorKind, RpcRequest,
+    RpcResult, U256,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{
-    fees::{self, Market},
-    request::Asked,
-};
+use super::fees::{self, Market};
 
 /// The gas of a transfer to an account without code: no more, and no less.
 const TRANSFER_GAS: u64 = 21_000;
@@ -72,7 +70,7 @@ struct Receipt {
 pub(crate) async fn simulate(
     reads: &dyn ChainRpc,
     chain: ChainId,
-    asked: &Asked,
+    asked: &AskedTransaction,
 ) -> Result<Outlook, HostError> {
     let call = asked.call();
     let history = json!([format!("{:#x}", fees::BLOCKS), "latest", [fees::PERCENTILE]]);

@@ -2,9 +2,7 @@
 
 use alloy_primitives::TxKind;
 use nexum_manifest::{Recipients, TransactionRule};
-use nexum_types::{Address, ChainId, U256};
-
-use super::request::Asked;
+use nexum_types::{Address, AskedTransaction, ChainId, U256};
 
 /// The operator's rules for the transactions of one module.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +49,7 @@ impl<'a> Ceilings<'a> {
 }
 
 /// Looks at all that can be told before the chain is asked.
-pub(crate) fn check(rule: &TransactionRule, asked: &Asked) -> Result<(), OverCeiling> {
+pub(crate) fn check(rule: &TransactionRule, asked: &AskedTransaction) -> Result<(), OverCeiling> {
     match (&rule.to, asked.to) {
         (Recipients::Any, _) => {}
         (Recipients::These(_), TxKind::Create) => return Err(OverCeiling::Create),
@@ -143,8 +141,9 @@ mod tests {
         }
     }
 
-    fn asked(fields: &str) -> Asked {
-        Asked::parse(&format!("[{{\"from\":\"{}\"{fields}}}]", account(1)), CHAIN).unwrap()
+    fn asked(fields: &str) -> AskedTransaction {
+        AskedTransaction::parse(&format!("[{{\"from\":\"{}\"{fields}}}]", account(1)), CHAIN)
+            .unwrap()
     }
 
     #[test]

@@ -9,10 +9,11 @@ use std::{
 };
 
 use alloy_consensus::TxEip1559;
+use alloy_eips::eip2930::{AccessList, AccessListItem};
 use nexum_manifest::{IdentityMethod, TransactionRule};
 use nexum_types::{
-    Address, B256, Broadcast, BroadcastError, CallId, ChainId, ChainRpc, Fate, HostError,
-    HostErrorKind, ModuleName, SentTransaction, StateError, TransactionLedger, U256,
+    Address, AskedTransaction, B256, Broadcast, BroadcastError, CallId, ChainId, ChainRpc, Fate,
+    HostError, HostErrorKind, ModuleName, SentTransaction, StateError, TransactionLedger, U256,
 };
 use tokio::sync::{Mutex as Turn, Notify};
 
@@ -20,7 +21,6 @@ use super::{
     Transaction,
     book::{Book, BookError, DAY_MS},
     outlook::{self, Outlook},
-    request::Asked,
     rules::{self, OverCeiling, Spent},
 };
 use crate::{Signer, ToSign, accounts, signer::checked};
@@ -77,7 +77,7 @@ pub(crate) struct Order {
     pub(crate) index: u32,
     pub(crate) event: String,
     pub(crate) chain: ChainId,
-    pub(crate) asked: Asked,
+    pub(crate) asked: AskedTransaction,
     pub(crate) rule: TransactionRule,
 }
 
@@ -341,7 +341,7 @@ impl Inner {
             max_priority_fee_per_gas: fees.tip,
             to: asked.to,
             value: asked.value,
-            access_list: asked.access_list.clone(),
+            access_list: access_list(&asked.access_list),
             input: asked.input.clone(),
         })
     }
@@ -479,6 +479,14 @@ impl Inner {
             tracing::debug!(%chain, %hash, "not taken again: {error}");
         }
     }
+}
+
+fn access_list(list: &[(Address, Vec<B256>)]) -> AccessList {
+    let item = |(address, keys): &(Address, Vec<B256>)| AccessListItem {
+        address: *address,
+        storage_keys: keys.clone(),
+    };
+    AccessList(list.iter().map(item).collect())
 }
 
 fn most_fees(gas: u64, max_fee: u128) -> U256 {

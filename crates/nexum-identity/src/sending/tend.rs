@@ -12,8 +12,11 @@ use super::{
     sender::{Inner, Sender, now_ms},
 };
 
-/// How often the chains are asked, as long as there is something to ask for.
+/// How often the chains are asked for what is to land.
 const EVERY: Duration = Duration::from_secs(4);
+/// How often they are asked for what has landed, or was replaced or refused, until that is final:
+/// that takes minutes, and each question is one to somebody's node.
+const SETTLED_EVERY: Duration = Duration::from_secs(60);
 /// How often at most, whatever wakes it.
 const AT_LEAST: Duration = Duration::from_millis(500);
 /// The most of an account's transactions that are asked for at a time, oldest first: with two
@@ -34,21 +37,26 @@ impl Sender {
     /// goes on from what is on the disk.
     pub async fn tend(&self) {
         let inner = &self.0;
+        let mut all_at = Instant::now();
         loop {
             let began = Instant::now();
             inner.settle().await;
+            let is_whole = began >= all_at;
+            if is_whole {
+                all_at = began + SETTLED_EVERY;
+            }
             let open = inner.book.get().map(Book::open_ones).unwrap_or_default();
-            let idle = open.is_empty();
-            for ((account, chain), sent) in open {
+            let mut next = open.values().next().map(|_| all_at);
+            for ((account, chain), mut sent) in open {
+                if sent.iter().any(|sent| sent.fate == Fate::Pending) {
+                    next = Some(began + EVERY);
+                }
+                sent.retain(|sent| is_whole || sent.fate == Fate::Pending);
                 inner.look_after(account, chain, sent).await;
             }
-            if idle {
-                inner.wake.notified().await;
-            } else {
-                tokio::select! {
-                    () = inner.wake.notified() => {}
-                    () = sleep_until(began + EVERY) => {}
-                }
+            tokio::select! {
+                () = inner.wake.notified() => {}
+                () = at(next) => {}
             }
             sleep_until(began + AT_LEAST).await;
         }
@@ -81,6 +89,9 @@ impl Inner {
         chain: ChainId,
         mut open: Vec<SentTransaction>,
     ) {
+        if open.is_empty() {
+            return;
+        }
         // What is just being made is not known to the chain yet.
         let turn = self.turn(account, chain);
         let Ok(_turn) = turn.try_lock() else { return };
@@ -174,6 +185,14 @@ impl Inner {
             }
             Fate::Refused => {}
         }
+    }
+}
+
+/// That instant, if there is one.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }
 

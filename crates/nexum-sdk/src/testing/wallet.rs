@@ -7,11 +7,11 @@ use std::{rc::Rc, sync::Arc};
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256, keccak256};
 use nexum_manifest::{Capability, IdentityMethod};
 use nexum_testkit::{ChainBlock, ScriptedChain};
-use nexum_types::{CallId, CallState};
+use nexum_types::{AskedTransaction, CallId, CallState, ChainId};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{MockHost, asked::AskedTransaction, state_error};
+use super::{MockHost, state_error};
 use crate::{HostError, Result, chain::RpcRequest, host::Host, testing::Asked};
 
 const GAS: &str = "0x5208";
@@ -50,7 +50,8 @@ struct Sent {
     call: CallId,
     /// Which of the call's transactions it is.
     index: u32,
-    asked: AskedTransaction,
+    /// What tells it from any other that the call could ask for.
+    asked: B256,
     transaction: SentTransaction,
     landed: Option<Landed>,
 }
@@ -71,13 +72,13 @@ impl Wallet {
     }
 
     /// The hash where an earlier attempt of the call has sent that one.
-    fn earlier(&self, call: CallId, index: u32, asked: &AskedTransaction) -> Result<Option<B256>> {
+    fn earlier(&self, call: CallId, index: u32, asked: B256) -> Result<Option<B256>> {
         let of_call = |sent: &&Sent| (sent.call, sent.index) == (call, index);
         let Some(sent) = self.sent.iter().find(of_call) else {
             return Ok(None);
         };
         let hash = sent.transaction.hash;
-        if sent.asked == *asked {
+        if sent.asked == asked {
             return Ok(Some(hash));
         }
         let message = format!(
@@ -245,7 +246,7 @@ impl MockHost {
     pub(super) fn is_for_accounts(&self, method: &str) -> bool {
         let world = self.world();
         let declared = world.manifest.capabilities.declared();
-        asks_for(method).is_some() && declared.contains(&Capability::Identity)
+        IdentityMethod::of_request(method).is_some() && declared.contains(&Capability::Identity)
     }
 
     /// The answer to what [is for the accounts](Self::is_for_accounts); `None` for all else.
@@ -255,7 +256,7 @@ impl MockHost {
         request: &RpcRequest,
     ) -> Option<Result<String>> {
         let RpcRequest { method, params } = request;
-        let of = asks_for(method).filter(|_| self.is_for_accounts(method))?;
+        let of = IdentityMethod::of_request(method).filter(|_| self.is_for_accounts(method))?;
         self.world_mut().observed.asked.push(Asked {
             chain_id,
             method: method.clone(),
@@ -295,22 +296,26 @@ impl MockHost {
             (index, world.call.as_ref().and_then(CallState::call))
         };
         let world = self.identity(IdentityMethod::SendTransaction)?;
-        let asked = AskedTransaction::parse(params, chain_id)?;
+        let chain = ChainId(chain_id);
+        let asked = AskedTransaction::parse(params, chain);
+        let asked = asked
+            .map_err(|error| HostError::invalid_input(error.to_string()).in_domain("identity"))?;
+        let digest = asked.digest(chain);
         world.accounts.check(asked.from)?;
         let Some(call) = call else {
             let message = "a call without a name sends no transactions";
             return Err(HostError::internal(message).in_domain("identity"));
         };
         let call = call.id().map_err(|error| state_error(&error))?;
-        if let Some(hash) = world.wallet.earlier(call, index, &asked)? {
+        if let Some(hash) = world.wallet.earlier(call, index, digest)? {
             return Ok(hash);
         }
         let transaction = SentTransaction {
             chain_id,
             from: asked.from,
-            to: asked.to,
+            to: asked.to.into_to(),
             value: asked.value,
-            input: asked.input.clone(),
+            input: asked.input,
             hash: keccak256(format!("transaction {}", world.wallet.sent.len())),
         };
         let check = world.wallet.check.clone();
@@ -323,23 +328,12 @@ impl MockHost {
         self.world_mut().wallet.sent.push(Sent {
             call,
             index,
-            asked,
+            asked: digest,
             transaction,
             landed: None,
         });
         Ok(hash)
     }
-}
-
-/// What a method asks of the module's accounts.
-fn asks_for(method: &str) -> Option<IdentityMethod> {
-    Some(match method {
-        "eth_accounts" => IdentityMethod::Accounts,
-        "personal_sign" => IdentityMethod::Sign,
-        "eth_signTypedData_v4" => IdentityMethod::SignTypedData,
-        "eth_sendTransaction" => IdentityMethod::SendTransaction,
-        _ => return None,
-    })
 }
 
 /// Reads parameters, and says what they are to be.

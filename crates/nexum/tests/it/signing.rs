@@ -1,15 +1,12 @@
 //! Whatever is signed and however much is logged, no key and no password is told.
 
-use nexum_identity::{Key, KeyFile, KeyFolder, Password, Save, WriteCost};
-
 use crate::{
     engine::{Ended, Engine, first_events, get},
     folder::{Folder, component, stderr, stdout},
+    money::{KEY, PASSWORD, keep_key},
     node::{CHAIN, Node},
 };
 
-const KEY: &str = "59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
-const PASSWORD: &str = "plantedkeystorepassword";
 const VARIABLE: &str = "NEXUM_TEST_PASSWORD";
 
 fn clean(what: &str, printed: &str) {
@@ -31,13 +28,7 @@ fn an_engine_that_signs_tells_neither_keys_nor_passwords() {
         "{ file = \"password\" }".to_owned(),
     ] {
         let folder = Folder::empty();
-        folder.write("password", format!("{PASSWORD}\n"));
-        let key = Key::from_hex(KEY).unwrap();
-        let account = key.address();
-        let text = KeyFile::write(&key, &Password::new(PASSWORD.into()), WriteCost::Light);
-        KeyFolder::new(folder.path("keys"))
-            .save(account, &text.unwrap(), Save::ByAddress)
-            .unwrap();
+        let account = keep_key(&folder);
         let typed = r#"{"types":{"A":[{"name":"a","type":"bool"}]},"primaryType":"A","domain":{"chainId":31337},"message":{"a":true}}"#;
         let manifest = format!(
             "[module]\nname = \"signs\"\nversion = \"1.0.0\"\n\

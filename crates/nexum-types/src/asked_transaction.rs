@@ -1,52 +1,75 @@
-//! What a module asks for with `eth_sendTransaction`.
+//! What a module asks for with `eth_sendTransaction`: the engine and the mock host read it alike.
 
-use alloy_eips::eip2930::{AccessList, AccessListItem};
-use alloy_primitives::{TxKind, keccak256};
-use nexum_types::{Address, B256, Bytes, ChainId, U256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::ChainId;
+
 /// The longest input of a transaction, in bytes: what nodes take.
-pub(crate) const MAX_INPUT_BYTES: usize = 128 * 1024;
+const MAX_INPUT_BYTES: usize = 128 * 1024;
 /// The most entries of an access list, addresses and keys together.
 const MAX_ACCESS_ENTRIES: usize = 1024;
 
 /// A transaction as a module asks for it. What is not there, the engine fills in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Asked {
-    pub(crate) from: Address,
-    pub(crate) to: TxKind,
-    pub(crate) value: U256,
-    pub(crate) input: Bytes,
-    pub(crate) gas: Option<u64>,
-    pub(crate) max_fee: Option<u128>,
-    pub(crate) tip: Option<u128>,
-    pub(crate) access_list: AccessList,
+pub struct AskedTransaction {
+    /// Who sends it.
+    pub from: Address,
+    /// Who receives it, or that it makes a contract.
+    pub to: TxKind,
+    /// The value that it sends, in wei.
+    pub value: U256,
+    /// What the receiver is called with, or the contract's code.
+    pub input: Bytes,
+    /// The most gas.
+    pub gas: Option<u64>,
+    /// The highest price of gas, in wei (`maxFeePerGas` of EIP-1559).
+    pub max_fee: Option<u128>,
+    /// What of that is a tip at most, in wei (`maxPriorityFeePerGas`).
+    pub tip: Option<u128>,
+    /// The addresses, each with storage keys, that it says it will touch (EIP-2930).
+    pub access_list: Vec<(Address, Vec<B256>)>,
 }
 
 /// Why a request is none that the engine can fill in and sign.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum RequestError {
+pub enum AskedTransactionError {
+    /// It is no transaction, or has a field that is not known.
     #[error("the parameters are one transaction, [{{\"from\": …, \"to\": …, \"value\": …}}]: {0}")]
     Shape(String),
+    /// It has a nonce.
     #[error("`nonce` is the engine's to choose: leave it out")]
     Nonce,
+    /// It has a price of another form.
     #[error(
         "`gasPrice` is of an older form: write `maxFeePerGas`, or leave the price to the engine"
     )]
     GasPrice,
+    /// It is of another form.
     #[error("`type` is {0}, and the engine signs transactions of type 0x2 (EIP-1559)")]
     Type(U256),
+    /// It is for another chain.
     #[error("`chainId` is {found}, and the chain asked is {asked}")]
-    OtherChain { found: U256, asked: ChainId },
+    OtherChain {
+        /// The chain that it is for.
+        found: U256,
+        /// The chain that was asked.
+        asked: ChainId,
+    },
+    /// It has two inputs.
     #[error("`data` and `input` are not the same: write one of them")]
     TwoInputs,
+    /// Its input is too long, in bytes.
     #[error("a transaction has at most {MAX_INPUT_BYTES} bytes of input, and this has {0}")]
     InputTooLong(usize),
+    /// Its access list has too many entries.
     #[error("an access list has at most {MAX_ACCESS_ENTRIES} entries, and this has {0}")]
     AccessListTooLong(usize),
+    /// A number is too large.
     #[error("`{0}` is larger than any chain takes")]
     TooLarge(&'static str),
+    /// It tips more than it pays.
     #[error("`maxPriorityFeePerGas` is more than `maxFeePerGas`")]
     TipOverFee,
 }
@@ -76,74 +99,78 @@ struct RawAccess {
     storage_keys: Vec<B256>,
 }
 
-impl Asked {
+impl AskedTransaction {
     /// Reads the parameters of `eth_sendTransaction`.
-    pub(crate) fn parse(params: &str, chain: ChainId) -> Result<Self, RequestError> {
-        let (raw,): (Raw,) =
-            serde_json::from_str(params).map_err(|error| RequestError::Shape(error.to_string()))?;
+    pub fn parse(params: &str, chain: ChainId) -> Result<Self, AskedTransactionError> {
+        let (raw,): (Raw,) = serde_json::from_str(params)
+            .map_err(|error| AskedTransactionError::Shape(error.to_string()))?;
         if raw.nonce.is_some() {
-            return Err(RequestError::Nonce);
+            return Err(AskedTransactionError::Nonce);
         }
         if raw.gas_price.is_some() {
-            return Err(RequestError::GasPrice);
+            return Err(AskedTransactionError::GasPrice);
         }
         if let Some(found) = raw.r#type.filter(|kind| *kind != U256::from(2)) {
-            return Err(RequestError::Type(found));
+            return Err(AskedTransactionError::Type(found));
         }
         if let Some(found) = raw.chain_id.filter(|id| *id != U256::from(chain.0)) {
             let asked = chain;
-            return Err(RequestError::OtherChain { found, asked });
+            return Err(AskedTransactionError::OtherChain { found, asked });
         }
         let input = match (raw.data, raw.input) {
-            (Some(data), Some(input)) if data != input => return Err(RequestError::TwoInputs),
+            (Some(data), Some(input)) if data != input => {
+                return Err(AskedTransactionError::TwoInputs);
+            }
             (Some(data), _) => data,
             (None, input) => input.unwrap_or_default(),
         };
         if input.len() > MAX_INPUT_BYTES {
-            return Err(RequestError::InputTooLong(input.len()));
+            return Err(AskedTransactionError::InputTooLong(input.len()));
         }
         let access_list = raw.access_list.unwrap_or_default();
         let entries = access_list.iter().map(|item| 1 + item.storage_keys.len());
         let entries: usize = entries.sum();
         if entries > MAX_ACCESS_ENTRIES {
-            return Err(RequestError::AccessListTooLong(entries));
+            return Err(AskedTransactionError::AccessListTooLong(entries));
         }
-        let access_list = access_list.into_iter().map(|item| AccessListItem {
-            address: item.address,
-            storage_keys: item.storage_keys,
-        });
+        let access_list = access_list.into_iter();
+        let access_list = access_list.map(|item| (item.address, item.storage_keys));
         let number = |name, value: Option<U256>| {
             let number = value.map(u128::try_from);
-            number.transpose().map_err(|_| RequestError::TooLarge(name))
+            number
+                .transpose()
+                .map_err(|_| AskedTransactionError::TooLarge(name))
         };
         let gas = number("gas", raw.gas)?.map(u64::try_from).transpose();
         let max_fee = number("maxFeePerGas", raw.max_fee_per_gas)?;
         let tip = number("maxPriorityFeePerGas", raw.max_priority_fee_per_gas)?;
         if max_fee.zip(tip).is_some_and(|(fee, tip)| tip > fee) {
-            return Err(RequestError::TipOverFee);
+            return Err(AskedTransactionError::TipOverFee);
         }
         Ok(Self {
             from: raw.from,
             to: raw.to.map_or(TxKind::Create, TxKind::Call),
             value: raw.value.unwrap_or_default(),
             input,
-            gas: gas.map_err(|_| RequestError::TooLarge("gas"))?,
+            gas: gas.map_err(|_| AskedTransactionError::TooLarge("gas"))?,
             max_fee,
             tip,
-            access_list: AccessList(access_list.collect()),
+            access_list: access_list.collect(),
         })
     }
 
     /// What tells this transaction from any other that the call could ask for: what moves, where
     /// to, and what is done with it. Its price does not.
-    pub(crate) fn digest(&self, chain: ChainId) -> B256 {
+    #[must_use]
+    pub fn digest(&self, chain: ChainId) -> B256 {
         let parts = (chain.0, self.from, self.to.to(), self.value, &self.input);
         // Of these types none fails to be written.
         keccak256(serde_json::to_vec(&parts).unwrap_or_default())
     }
 
     /// The parameter of `eth_call` and `eth_estimateGas`.
-    pub(crate) fn call(&self) -> Value {
+    #[must_use]
+    pub fn call(&self) -> Value {
         let mut object = json!({
             "from": self.from,
             "value": format!("{:#x}", self.value),
@@ -155,8 +182,17 @@ impl Asked {
         if let Some(gas) = self.gas {
             object["gas"] = json!(format!("{gas:#x}"));
         }
+        if !self.access_list.is_empty() {
+            object["accessList"] = access_list_json(&self.access_list);
+        }
         object
     }
+}
+
+fn access_list_json(list: &[(Address, Vec<B256>)]) -> Value {
+    let item =
+        |(address, keys): &(Address, Vec<B256>)| json!({ "address": address, "storageKeys": keys });
+    list.iter().map(item).collect()
 }
 
 #[cfg(test)]
@@ -165,9 +201,9 @@ mod tests {
 
     const CHAIN: ChainId = ChainId(31337);
 
-    fn parse(fields: &str) -> Result<Asked, RequestError> {
+    fn parse(fields: &str) -> Result<AskedTransaction, AskedTransactionError> {
         let from = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
-        Asked::parse(&format!("[{{\"from\":\"{from}\"{fields}}}]"), CHAIN)
+        AskedTransaction::parse(&format!("[{{\"from\":\"{from}\"{fields}}}]"), CHAIN)
     }
 
     #[test]
@@ -193,7 +229,7 @@ mod tests {
 
     #[test]
     fn what_the_engine_decides_or_does_not_sign_is_refused() {
-        type Error = RequestError;
+        type Error = AskedTransactionError;
         let long = format!(",\"data\":\"0x{}\"", "00".repeat(MAX_INPUT_BYTES + 1));
         for (fields, error) in [
             (",\"nonce\":\"0x1\"", Error::Nonce),
@@ -222,7 +258,7 @@ mod tests {
             );
         }
         for shape in ["", "{}", "[]", "[{}]", "[{\"from\":\"0x1\"}]", "[1,2]"] {
-            let parsed = Asked::parse(shape, CHAIN);
+            let parsed = AskedTransaction::parse(shape, CHAIN);
             assert!(matches!(parsed, Err(Error::Shape(_))), "{shape}");
         }
         let unknown = parse(",\"blobVersionedHashes\":[]")
