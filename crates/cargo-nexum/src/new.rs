@@ -264,7 +264,7 @@ fn type_name(name: &str) -> String {
 
 /// Types that a template's module has in scope: those of the SDK's prelude and of Rust's, and the
 /// template's own.
-const OTHERS: [&str; 51] = [
+const OTHERS: [&str; 52] = [
     "Address",
     "AsMut",
     "AsRef",
@@ -312,6 +312,7 @@ const OTHERS: [&str; 51] = [
     "Sync",
     "Tick",
     "Transfer",
+    "TransactionRequest",
     "TypedMap",
     "TypedState",
     "U256",

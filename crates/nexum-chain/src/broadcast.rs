@@ -1,10 +1,8 @@
 //! Signed transactions on their way to a chain. No module reaches this: what goes out was signed
 //! under the operator's rules.
 
-use nexum_types::{
-    B256, BoxFuture, Broadcast, BroadcastError, Bytes, ChainId, HostError, HostErrorKind,
-};
-use serde_json::value::{RawValue, to_raw_value};
+use nexum_types::{BoxFuture, Broadcast, BroadcastError, Bytes, ChainId, HostError, HostErrorKind};
+use serde_json::value::to_raw_value;
 
 use crate::{
     Chains,
@@ -31,19 +29,19 @@ impl Broadcast for Chains {
             let unanswered =
                 |failure: Failure| BroadcastError::Unanswered(failure.to_host_error(chain));
             let params = to_raw_value(&[raw]).map_err(|_| unanswered(Failure::Malformed))?;
-            // Whether it is the transaction's own hash is for whoever computed that to know.
-            let read = |json: Box<RawValue>| {
-                let hash = serde_json::from_str::<B256>(json.get());
-                hash.map(drop).map_err(|_| Failure::Malformed)
-            };
-            match provider.ask_as((METHOD, params), read).await {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => Err(BroadcastError::Answered(failure::node_error(
-                    &error,
-                    provider.secrets(),
-                ))),
-                Err(failure) => Err(unanswered(failure)),
-            }
+            let (answer, is_first) = provider
+                .ask_telling((METHOD, params))
+                .await
+                .map_err(unanswered)?;
+            // The hash is known already.
+            answer.map(drop).map_err(|error| {
+                let error = failure::node_error(&error, provider.secrets());
+                match is_first {
+                    true => BroadcastError::Answered(error),
+                    // One that has not answered may have taken it.
+                    false => BroadcastError::Unanswered(error),
+                }
+            })
         })
     }
 }

@@ -213,6 +213,39 @@ impl Provider {
             .unwrap_or(Err(Failure::Malformed))
     }
 
+    /// Asks one question of endpoint after endpoint until one answers: its answer, and whether no
+    /// other could have come by the question before. Bounded by the chain's `call_deadline`.
+    pub(crate) async fn ask_telling(
+        &self,
+        question: Question<'_>,
+    ) -> Result<(Answer, bool), Failure> {
+        self.tend();
+        let deadline = Instant::now() + self.call_deadline;
+        let request = [self.request(question)?];
+        let mut last = Failure::NoEndpoint;
+        let mut is_first = true;
+        for (standing, node) in self.ranked() {
+            if matches!(standing, Standing::Spared(_)) || Instant::now() >= deadline {
+                continue;
+            }
+            let mut slots: batch::Slots = vec![None];
+            let asking = batch::ask(node, &request, &[0], &mut slots, deadline);
+            let ended = timeout_at(deadline, asking).await;
+            let ended = ended.unwrap_or(Err(Failure::Timeout(self.call_deadline)));
+            last = match (slots.pop().flatten(), ended) {
+                (Some(Ok(Err(error))), _) if limits_rate_of(request[0].method(), error.code) => {
+                    node.failed(Failure::refused(&error))
+                }
+                (Some(Ok(answer)), _) => return Ok((answer, is_first)),
+                (Some(Err(failure)), _) | (None, Err(failure)) => failure,
+                (None, Ok(())) => Failure::Malformed,
+            };
+            // What never was connected to has not come by it.
+            is_first &= matches!(last, Failure::Connect(_) | Failure::OverRate);
+        }
+        Err(last)
+    }
+
     /// Asks several questions, in as few messages as the endpoint takes. The answers have the
     /// order of the questions. Bounded by the chain's `call_deadline`. The outer error means that
     /// none was answered.

@@ -152,13 +152,14 @@ impl Worker {
             None => self.store(held).await?,
         };
         let (asked, writing) = (order.clone(), store);
-        let (changes, letters) = blocking(move || {
+        let (changes, letters, settled) = blocking(move || {
             let changes = asked.changes(&writing.letters()?);
-            writing.commit_letters(&WriteSet::default(), None, &changes)?;
-            Ok((changes, Letters::of(&writing)))
+            let committed = writing.commit_letters(&WriteSet::default(), None, &changes)?;
+            Ok((changes, Letters::of(&writing), committed.settled))
         })
         .await?;
         self.status.has_letters(letters);
+        self.settled(settled);
         if let (true, Some(module)) = (order.retry, &mut held.running) {
             for change in &changes {
                 if let LetterChange::Replace(id, _) = change

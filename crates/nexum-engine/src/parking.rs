@@ -2,7 +2,7 @@
 //! go whose block has left the chain.
 
 use nexum_store::{DeadLetter, LetterChange, StoreError};
-use nexum_types::{BlockNumber, Source, WriteSet};
+use nexum_types::{BlockNumber, CallKey, Source, WriteSet};
 
 use crate::{
     failure::{Failure, FailureKind, with_causes},
@@ -69,7 +69,9 @@ impl Worker {
         };
         self.about = letter.event.id();
         self.watch_call(&module.store, Some(&letter.event));
-        let report = self.call(module, letter.source, &letter.event).await;
+        let report = self
+            .call(module, Some(CallKey::Letter(id)), &letter.event)
+            .await;
         let kind = EventKind::of(&letter.event);
         let accepted = accepted(report);
         if accepted.is_err() {
@@ -120,9 +122,9 @@ impl Worker {
             let committed = store.commit_letters(&handled.writes, step, &gone)?;
             Ok((Letters::of(&store), committed.settled))
         });
-        let (letters, call) = settled.await?;
+        let (letters, calls) = settled.await?;
         self.status.has_letters(letters);
-        self.settled(call);
+        self.settled(calls);
         Ok(())
     }
 
@@ -157,10 +159,12 @@ impl Worker {
     ) -> Result<(), Failure> {
         let store = module.store.clone();
         let changed = blocking(move || {
-            store.commit_letters(&WriteSet::default(), None, &changes)?;
-            Ok(Letters::of(&store))
+            let committed = store.commit_letters(&WriteSet::default(), None, &changes)?;
+            Ok((Letters::of(&store), committed.settled))
         });
-        self.status.has_letters(changed.await?);
+        let (letters, settled) = changed.await?;
+        self.status.has_letters(letters);
+        self.settled(settled);
         Ok(())
     }
 }

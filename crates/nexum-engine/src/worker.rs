@@ -17,7 +17,7 @@ use nexum_identity::Sender;
 use nexum_manifest::{Durability, Restart};
 use nexum_store::{DeadLetter, ModuleStore, StateDir, Step, StoreError, StoreOptions};
 use nexum_types::{
-    CallId, CallKey, CallState, Config, Cursor, Event, EventId, ModuleName, Source, WriteSet,
+    B256, CallId, CallKey, CallState, Config, Cursor, Event, EventId, ModuleName, Source, WriteSet,
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -275,7 +275,8 @@ impl Worker {
         quota: u64,
     ) -> Result<(Instance, Accepted), Failure> {
         let mut instance = loaded.instantiate().await.map_err(Failure::Trapped)?;
-        let state = CallState::new(Arc::new(store.clone()), quota).of(Some(CallKey::Init));
+        let init = CallKey::Init(B256::new(loaded.digest().0));
+        let state = CallState::new(Arc::new(store.clone()), quota).of(Some(init));
         let began = std::time::Instant::now();
         self.status.call_begins(began);
         let mut report = instance.init(state, config).await;
@@ -516,7 +517,9 @@ impl Worker {
         if let Some(since) = self.available_since {
             self.status.meters.queued(since.elapsed());
         }
-        let report = self.call(module, step.source, event).await;
+        let report = self
+            .call(module, CallKey::of(step.source, event), event)
+            .await;
         let accepted = accepted(report)?;
         if accepted.needs_commit() {
             let (source, cursor) = (step.source, step.cursor);
@@ -531,15 +534,14 @@ impl Worker {
         Ok(())
     }
 
-    /// One call with one event of a source.
+    /// One call with one event, of that name.
     pub(crate) async fn call(
         &mut self,
         module: &mut Running,
-        source: Source,
+        name: Option<CallKey>,
         event: &Event,
     ) -> CallReport {
-        let state = CallState::new(Arc::new(module.store.clone()), self.quota);
-        let state = state.of(CallKey::of(source, event));
+        let state = CallState::new(Arc::new(module.store.clone()), self.quota).of(name);
         let began = std::time::Instant::now();
         self.status.call_begins(began);
         let call = module.instance.on_event(state, event);
@@ -603,9 +605,9 @@ impl Worker {
         Ok(())
     }
 
-    /// A call that has sent transactions is over, if it was one.
-    pub(crate) fn settled(&self, call: Option<CallId>) {
-        if let Some(call) = call {
+    /// Calls that have sent transactions are over.
+    pub(crate) fn settled(&self, calls: Vec<CallId>) {
+        for call in calls {
             self.sender.settled(call);
         }
     }

@@ -30,7 +30,7 @@ pub(crate) struct Guest {
     pub(crate) identity: Arc<dyn IdentityAccess>,
     /// Whether the module has the capability `identity`.
     pub(crate) has_identity: bool,
-    /// How many transactions the call in flight has asked for.
+    /// How many transactions the call in flight has sent.
     pub(crate) sends: u32,
     /// Whether the call in flight has had an effect outside that nothing takes back.
     pub(crate) had_effect: bool,

@@ -40,8 +40,11 @@ impl Guest {
             }
             // It may have been signed, and a node may have it.
             Err(error) if method == IdentityMethod::SendTransaction => {
-                let harmless = [HostErrorKind::Denied, HostErrorKind::InvalidInput];
-                self.had_effect |= !harmless.contains(&error.kind);
+                let is_refusal = matches!(
+                    error.kind,
+                    HostErrorKind::Denied | HostErrorKind::InvalidInput
+                );
+                self.had_effect |= error.domain != DOMAIN || !is_refusal;
             }
             _ => {}
         }
@@ -68,9 +71,8 @@ impl Guest {
     }
 
     async fn send(&mut self, chain: ChainId, params: &str) -> RpcResult {
-        // Counted whatever becomes of it, so that each attempt of a call counts alike.
+        // What was sent is counted, and what was not is not: another attempt may fare otherwise.
         let index = self.sends;
-        self.sends += 1;
         let Some(call) = self.state.as_ref().and_then(nexum_types::CallState::call) else {
             let message = "a call without a name sends no transactions";
             return Err(HostError::new(DOMAIN, HostErrorKind::Internal, message));
@@ -78,6 +80,7 @@ impl Guest {
         let event = self.log.event();
         let of = SendOf { call, index, event };
         let hash = self.identity.send_transaction(chain, params, of).await?;
+        self.sends += 1;
         Ok(json(&hash))
     }
 

@@ -102,7 +102,16 @@ impl fmt::Debug for Key {
 
 #[cfg(test)]
 mod tests {
+    use zeroize::ZeroizeOnDrop;
+
     use super::*;
+
+    #[test]
+    fn what_holds_a_key_overwrites_it_when_it_goes() {
+        fn overwrites<T: ZeroizeOnDrop>() {}
+        overwrites::<SigningKey>();
+        overwrites::<Zeroizing<[u8; 32]>>();
+    }
 
     /// The first key of anvil and hardhat, which everyone knows.
     const KNOWN: &str = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";

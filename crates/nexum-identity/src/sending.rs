@@ -7,6 +7,7 @@
 
 mod book;
 mod fees;
+mod making;
 mod outlook;
 mod rules;
 mod sender;

@@ -10,12 +10,13 @@ use crate::{
 };
 
 /// The parts that log. `nexum` is all of them, and `nexum::module` what modules say.
-const PARTS: [&str; 6] = [
+const PARTS: [&str; 7] = [
     "nexum",
     "nexum::module",
     "nexum_chain",
     "nexum_engine",
     "nexum_host",
+    "nexum_identity",
     "nexum_store",
 ];
 

@@ -24,6 +24,27 @@ pub(crate) enum CallChange {
     Open(String, CallId),
     /// It is over, and has none any more.
     Settle(String),
+    /// It has another name from now on.
+    Rename(String, String),
+}
+
+impl CallChange {
+    /// What becomes of `calls`. Answers the call that is over.
+    pub(crate) fn apply(self, calls: &mut Calls) -> Option<CallId> {
+        match self {
+            Self::Open(name, id) => {
+                calls.insert(name, id);
+                None
+            }
+            Self::Settle(name) => calls.remove(&name),
+            Self::Rename(from, to) => {
+                if let Some(id) = calls.remove(&from) {
+                    calls.insert(to, id);
+                }
+                None
+            }
+        }
+    }
 }
 
 /// Those there are in `db`.
@@ -42,12 +63,24 @@ pub(crate) fn load(db: &Database) -> Result<Calls, Fault> {
     table.iter()?.map(call).collect()
 }
 
-/// Writes a change, within the transaction of a commit.
-pub(crate) fn write(transaction: &WriteTransaction, change: &CallChange) -> Result<(), Fault> {
+/// Writes changes, within the transaction of a commit.
+pub(crate) fn write(transaction: &WriteTransaction, changes: &[CallChange]) -> Result<(), Fault> {
+    if changes.is_empty() {
+        return Ok(());
+    }
     let mut calls = transaction.open_table(CALLS)?;
-    match change {
-        CallChange::Open(name, id) => drop(calls.insert(name.as_str(), id.0.as_slice())?),
-        CallChange::Settle(name) => drop(calls.remove(name.as_str())?),
+    for change in changes {
+        match change {
+            CallChange::Open(name, id) => drop(calls.insert(name.as_str(), id.0.as_slice())?),
+            CallChange::Settle(name) => drop(calls.remove(name.as_str())?),
+            CallChange::Rename(from, to) => {
+                let id = calls.remove(from.as_str())?;
+                let id = id.map(|id| id.value().to_vec());
+                if let Some(id) = id {
+                    calls.insert(to.as_str(), id.as_slice())?;
+                }
+            }
+        }
     }
     Ok(())
 }

@@ -109,7 +109,7 @@ pub(crate) struct Changes<'a> {
     pub(crate) pending: &'a Pending,
     /// The dead letters after it, and their rows.
     pub(crate) letters: Option<&'a (Shelf, Vec<letters::Row>)>,
-    pub(crate) call: Option<&'a CallChange>,
+    pub(crate) calls: &'a [CallChange],
 }
 
 /// Applies `changes`, and moves the head from `before` to `after`, in one transaction. The size is
@@ -125,7 +125,7 @@ pub(crate) fn apply(
         writes,
         pending,
         letters,
-        call,
+        calls: of_calls,
     } = changes;
     let mut transaction = db.begin_write()?;
     transaction.set_durability(durability)?;
@@ -162,9 +162,7 @@ pub(crate) fn apply(
     if let Some((after, rows)) = letters {
         letters::write(&transaction, after, rows)?;
     }
-    if let Some(call) = call {
-        calls::write(&transaction, call)?;
-    }
+    calls::write(&transaction, of_calls)?;
     if after != *before {
         let mut host = transaction.open_table(HOST)?;
         host.insert(HEAD_ROW, encode(&after)?.as_slice())?;

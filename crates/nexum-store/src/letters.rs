@@ -116,15 +116,14 @@ impl Shelf {
     pub(crate) fn plan(&self, changes: &[LetterChange]) -> Result<Option<(Self, Vec<Row>)>, Fault> {
         let mut after = self.clone();
         let mut rows = Vec::with_capacity(changes.len());
-        for change in changes {
-            let (id, letter) = match change {
+        for (id, change) in self.numbered(changes) {
+            let letter = match change {
                 LetterChange::Park(letter) => {
-                    let id = after.next;
-                    after.next += 1;
-                    (id, Some(letter))
+                    after.next = id + 1;
+                    Some(letter)
                 }
-                LetterChange::Replace(id, letter) => (*id, Some(letter)),
-                LetterChange::Remove(id) => (*id, None),
+                LetterChange::Replace(_, letter) => Some(letter),
+                LetterChange::Remove(_) => None,
             };
             let bytes = letter.map(encode).transpose()?;
             match &bytes {
@@ -136,6 +135,21 @@ impl Shelf {
         let grows = after.len() > self.len();
         let fits = after.len() <= MAX_LETTERS && after.bytes() <= MAX_LETTERS_BYTES;
         Ok((fits || !grows).then_some((after, rows)))
+    }
+
+    /// The changes, each with the number of its letter.
+    pub(crate) fn numbered<'a>(
+        &self,
+        changes: &'a [LetterChange],
+    ) -> impl Iterator<Item = (u64, &'a LetterChange)> + use<'a> {
+        let mut next = self.next;
+        changes.iter().map(move |change| match change {
+            LetterChange::Park(_) => {
+                next += 1;
+                (next - 1, change)
+            }
+            LetterChange::Replace(id, _) | LetterChange::Remove(id) => (*id, change),
+        })
     }
 
     fn bytes(&self) -> u64 {

@@ -60,14 +60,14 @@ impl Default for StoreOptions {
 pub type Page = (Vec<(String, Vec<u8>)>, u64);
 
 /// What a commit did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     /// The bytes of all keys and values from now on.
     pub used_bytes: u64,
     /// Whether it has reached the disk. If not, the next [`ModuleStore::flush`] brings it there.
     pub durable: bool,
-    /// The call that had an id until now.
-    pub settled: Option<CallId>,
+    /// The calls that had an id until now.
+    pub settled: Vec<CallId>,
 }
 
 /// What a resync did.
@@ -451,7 +451,7 @@ impl ModuleStore {
         let _turn = inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.check_running()?;
 
-        let call = self.plan_call(writes, opens);
+        let calls = self.plan_calls(writes, changes, opens);
         let durable = matches!(durability, redb::Durability::Immediate);
         let letters = self.plan_letters(changes)?;
         let (before, noted, pending, volatile) = {
@@ -469,13 +469,13 @@ impl ModuleStore {
         if !writes.changes_keys()
             && !moves
             && letters.is_none()
-            && call.is_none()
+            && calls.is_empty()
             && !(durable && volatile)
         {
             return Ok(Committed {
                 used_bytes: before.used_bytes,
                 durable: !volatile,
-                settled: None,
+                settled: Vec::new(),
             });
         }
 
@@ -487,7 +487,7 @@ impl ModuleStore {
                         writes,
                         pending: &pending,
                         letters: letters.as_ref(),
-                        call: call.as_ref(),
+                        calls: &calls,
                     };
                     format::apply(&inner.db, &changes, &before, after, durability)
                 })
@@ -506,14 +506,10 @@ impl ModuleStore {
         if let Some((shelf, _)) = letters {
             view.shelf = shelf;
         }
-        let settled = match call {
-            Some(CallChange::Settle(name)) => view.calls.remove(&name),
-            Some(CallChange::Open(name, id)) => {
-                view.calls.insert(name, id);
-                None
-            }
-            None => None,
-        };
+        let applied = calls.into_iter();
+        let settled = applied
+            .filter_map(|call| call.apply(&mut view.calls))
+            .collect();
         view.volatile = !durable;
         inner.used_bytes.store(used_bytes, Ordering::Release);
         Ok(Committed {
@@ -523,17 +519,39 @@ impl ModuleStore {
         })
     }
 
-    /// What becomes of a call with `writes`, or where `opens` is to get an id. Its turn at the
-    /// writer is the caller's.
-    fn plan_call(&self, writes: &WriteSet, opens: Option<String>) -> Option<CallChange> {
-        let has = |name: &String| self.view().calls.contains_key(name);
-        match opens {
-            Some(name) => (!has(&name)).then(|| CallChange::Open(name, CallId(rand::random()))),
-            None => {
-                let name = writes.settles()?.to_string();
-                has(&name).then_some(CallChange::Settle(name))
+    /// What becomes of calls with `writes` and with the changes of letters, and where `opens` is to
+    /// get an id. A call keeps its id where its event is parked, under the letter's number. The turn
+    /// at the writer is the caller's.
+    fn plan_calls(
+        &self,
+        writes: &WriteSet,
+        changes: &[LetterChange],
+        opens: Option<String>,
+    ) -> Vec<CallChange> {
+        let view = self.view();
+        let has = |name: &String| view.calls.contains_key(name);
+        let mut plan = Vec::new();
+        if let Some(name) = opens.filter(|name| !has(name)) {
+            plan.push(CallChange::Open(name, CallId(rand::random())));
+        }
+        if view.calls.is_empty() {
+            return plan;
+        }
+        let settles = writes.settles().map(|call| call.to_string());
+        plan.extend(settles.filter(has).map(CallChange::Settle));
+        for (id, change) in view.shelf.numbered(changes) {
+            let letter = CallKey::Letter(id).to_string();
+            match change {
+                LetterChange::Park(parked) => {
+                    let name = CallKey::of(parked.source, &parked.event);
+                    let name = name.map(|name| name.to_string()).filter(has);
+                    plan.extend(name.map(|name| CallChange::Rename(name, letter)));
+                }
+                LetterChange::Remove(_) if has(&letter) => plan.push(CallChange::Settle(letter)),
+                LetterChange::Remove(_) | LetterChange::Replace(..) => {}
             }
         }
+        plan
     }
 
     /// The id of a call, which is on the disk when this returns.

@@ -4,14 +4,15 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Event, EventId, Source, StateBackend, StateError};
+use crate::{B256, Event, EventId, Source, StateBackend, StateError};
 
 /// Names a call of a module by what it is given. Each attempt of a call has the same name; so has
-/// a later call with the same event, such as after a reorg that brings a block back.
+/// a later call with the same event, such as after a reorg that brings a block back, or of another
+/// subscription. Of those one is over, or its event parked, before the next begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallKey {
-    /// Its `init`.
-    Init,
+    /// The `init` of the component with this sha256.
+    Init(B256),
     /// Its `on-event`.
     Event {
         /// Where the event comes from.
@@ -19,6 +20,8 @@ pub enum CallKey {
         /// The event.
         event: EventId,
     },
+    /// A dead letter of this number, given once more.
+    Letter(u64),
 }
 
 impl CallKey {
@@ -33,8 +36,9 @@ impl CallKey {
 impl fmt::Display for CallKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Init => f.write_str("init"),
+            Self::Init(component) => write!(f, "init {component}"),
             Self::Event { source, event } => write!(f, "{source}, {event}"),
+            Self::Letter(id) => write!(f, "letter {id}"),
         }
     }
 }

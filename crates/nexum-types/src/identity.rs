@@ -46,7 +46,7 @@ pub trait IdentityAccess: Send + Sync + 'static {
 pub struct SendOf {
     /// The call.
     pub call: CallOf,
-    /// How many transactions it has asked for before.
+    /// How many transactions it has sent before.
     pub index: u32,
     /// What the module is handling, for the audit; `None` in its `init`.
     pub event: Option<EventId>,

@@ -19,10 +19,11 @@ pub trait Broadcast: Send + Sync + 'static {
 /// Why it is not known that a node took a transaction.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BroadcastError {
-    /// A node answered with an error of its own: it may have refused the transaction, or known it.
+    /// A node answered with an error of its own, and no other has the transaction: it may have
+    /// refused it, or known it.
     #[error("{0}")]
     Answered(HostError),
-    /// No node answered; one may have taken it all the same.
+    /// No node answered, or not the first one that had it: one may have taken it all the same.
     #[error("{0}")]
     Unanswered(HostError),
 }

@@ -3,6 +3,7 @@
 
 use std::{fs, path::Path};
 
+use nexum_engine::ModuleStatus;
 use nexum_identity::{Key, KeyFile, KeyFolder, Password, Save, TypedData, WriteCost};
 use nexum_testkit::{Anvil, RpcServer};
 use nexum_types::{Address, U256};
@@ -12,7 +13,7 @@ use crate::{
     evidence::State,
     exposition::scrape,
     log,
-    world::{CHAIN, Module, Via, World, server},
+    world::{CHAIN, Module, Via, World, name, server},
 };
 
 /// The chain of anvil's.
@@ -214,6 +215,25 @@ async fn a_wallets_methods_are_answered_with_the_modules_accounts() {
     );
 }
 
+/// anvil signs for its accounts as a web3signer does.
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_of_a_remote_signers_accounts_land_too() {
+    let (server, anvil) = (server(2).await, anvil(&[]).await);
+    let requests = [format!(
+        "send {}",
+        transfer(",\"value\":\"NUMBER\",\"data\":\"0x0102\"")
+    )];
+    let world = World::over(&server, Via::Ws)
+        .chain(SENDS_ON, &anvil.http_url())
+        .identity(&format!("remote_signer = \"{}\"", anvil.http_url()))
+        .identity(&given(&["afar"], ""))
+        .module(wallet("afar", &requests).config("strict = 1"));
+    let engine = world.start().await;
+    engine.delivered("afar", 2).await;
+    engine.stop().await;
+    assert_eq!(sent(&anvil).await, [(0, 1), (1, 2)]);
+}
+
 /// The operator's rules are a ceiling that no module gets over, and a refusal costs no nonce.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_operators_rules_do_not_let_through_is_not_signed() {
@@ -330,6 +350,67 @@ async fn a_calls_transactions_are_made_once_over_all_its_attempts() {
         assert_ne!(text(&state, &format!("00000002/{name}")), first);
     }
     assert_eq!(sent(&anvil).await, [(0, 1), (1, 100), (2, 2), (3, 100)]);
+}
+
+/// What was not sent has no place among a call's transactions: an attempt that fares otherwise with
+/// it finds what the one before has sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_fails_takes_no_place_among_a_calls_transactions() {
+    let (server, anvil) = (server(1).await, anvil(&[]).await);
+    let cheap = ",\"value\":\"0x5\",\"maxFeePerGas\":\"0x1\",\"maxPriorityFeePerGas\":\"0x1\"";
+    let requests = [
+        format!("over {}", transfer(",\"value\":\"0xffffffffffffffffff\"")),
+        format!("cheap {}", transfer(cheap)),
+        format!("pay {}", transfer(",\"value\":\"0x6\"")),
+    ];
+    let world = world(&server, &anvil)
+        .identity(&given(&["tries-again"], ""))
+        .module(wallet("tries-again", &requests).config("failures = 2"))
+        .impatient();
+    let engine = world.start().await;
+    engine.delivered("tries-again", 1).await;
+    engine.stop().await;
+    let state = world.state("tries-again");
+    let first = text(&state, "attempt/0/pay");
+    assert!(first.starts_with("\"0x"), "{first}");
+    assert_eq!(text(&state, "kind/over"), "denied 0");
+    // The first attempt's was refused by the chain; then it stands for what was sent instead.
+    assert_eq!(text(&state, "kind/cheap"), "invalid-input 0");
+    for attempt in 1..3 {
+        assert_eq!(text(&state, &format!("attempt/{attempt}/pay")), first);
+    }
+    assert_eq!(sent(&anvil).await, [(0, 6)]);
+}
+
+/// A call whose event was parked is still the same one when the letter is given once more, whatever
+/// came between.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letters_transactions_are_those_of_its_event() {
+    let (server, anvil) = (server(1).await, anvil(&[]).await);
+    let requests = [format!("pay {}", transfer(",\"value\":\"NUMBER\""))];
+    let parks = wallet("parks", &requests)
+        .config("failures = 2")
+        .restarted("max_consecutive_failures = 2\non_failure = \"dead-letter\"");
+    let world = world(&server, &anvil)
+        .identity(&given(&["parks"], ""))
+        .module(parks)
+        .impatient();
+    let engine = world.start().await;
+    let parked = |status: &ModuleStatus| status.letters == 1;
+    engine.until("parks", "its event is parked", parked).await;
+    server.chain().mine(1);
+    engine.reaches("parks", 2).await;
+    let (operator, parks) = (engine.operator(), name("parks"));
+    let retried = operator.order_letters(&parks, true, Vec::new()).await;
+    assert_eq!(retried.unwrap(), 1);
+    let handled = |status: &ModuleStatus| status.letters == 0;
+    engine
+        .until("parks", "the letter is handled", handled)
+        .await;
+    engine.stop().await;
+    let state = world.state("parks");
+    assert_eq!(text(&state, "00000001/pay"), text(&state, "attempt/0/pay"));
+    assert_eq!(sent(&anvil).await, [(0, 1), (1, 2)]);
 }
 
 /// An attempt that asks for another transaction than the one before it gets neither.

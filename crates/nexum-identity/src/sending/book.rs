@@ -48,12 +48,32 @@ impl Book {
         })
     }
 
-    /// The transaction of a call, the last of those that were made for it.
+    /// The transaction of a call: of those that were made for it in each other's place the one that
+    /// has landed or can, or else the last.
     pub(crate) fn of_call(&self, call: CallId, index: u32) -> Option<SentTransaction> {
         let all = self.all();
-        let mut its = all.values().rev();
-        its.find(|sent| sent.call == call && sent.index == index)
-            .cloned()
+        let its = all.values().rev();
+        let its = its.filter(|sent| sent.call == call && sent.index == index);
+        let rank = |sent: &&SentTransaction| match sent.fate {
+            Fate::Landed { .. } => 0,
+            Fate::Pending => 1,
+            Fate::Replaced | Fate::Refused => 2,
+        };
+        // Of several, the first one, which is the newest.
+        its.min_by_key(rank).cloned()
+    }
+
+    /// Whether the book has transactions of that call.
+    pub(crate) fn has_call(&self, call: CallId) -> bool {
+        self.all().values().any(|sent| sent.call == call)
+    }
+
+    /// Whether another one of the account's has this one's nonce, and can have landed with it.
+    pub(crate) fn has_rival(&self, of: &SentTransaction) -> bool {
+        let rivals = |sent: &SentTransaction| {
+            is_of(sent, of.account, of.chain) && sent.nonce == of.nonce && sent.id != of.id
+        };
+        self.all().values().any(rivals)
     }
 
     /// The nonce after those of the account's transactions that can land.
@@ -66,6 +86,15 @@ impl Book {
         highest.map_or(0, |nonce| nonce.saturating_add(1))
     }
 
+    /// How many transactions have been made with that nonce.
+    pub(crate) fn with_nonce(&self, account: Address, chain: ChainId, nonce: u64) -> u64 {
+        let all = self.all();
+        let with = all
+            .values()
+            .filter(|sent| is_of(sent, account, chain) && sent.nonce == nonce);
+        with.count() as u64
+    }
+
     /// How many of the account's transactions are to land yet.
     pub(crate) fn pending(&self, account: Address, chain: ChainId) -> usize {
         let all = self.all();
@@ -75,27 +104,36 @@ impl Book {
         pending.count()
     }
 
-    /// What a module has sent from an account since then, but for what cannot land. What is dated
-    /// later than now counts too: a clock may have been put back.
-    pub(crate) fn spent(
+    /// What a module can have sent from an account since then, with `next` at that nonce: of each
+    /// nonce the most, since one of
+    /// those that have it lands at most. What the chain says of them does not count, since it may
+    /// not be so. What is dated later than now does: a clock may have been put back.
+    pub(crate) fn spent_with(
         &self,
         (module, account, chain): (&ModuleName, Address, ChainId),
         since_ms: u64,
+        (nonce, next): (u64, Spent),
     ) -> Spent {
         let all = self.all();
         let counts = all.values().filter(|sent| {
-            is_of(sent, account, chain)
-                && sent.module == *module
-                && sent.signed_ms >= since_ms
-                && matches!(sent.fate, Fate::Pending | Fate::Landed { .. })
+            is_of(sent, account, chain) && sent.module == *module && sent.signed_ms >= since_ms
         });
-        counts.fold(Spent::default(), |spent, sent| Spent {
-            value: spent.value.saturating_add(sent.value),
-            fees: spent.fees.saturating_add(sent.fees),
-        })
+        let mut by_nonce = BTreeMap::from([(nonce, next)]);
+        for sent in counts {
+            let most: &mut Spent = by_nonce.entry(sent.nonce).or_default();
+            most.value = most.value.max(sent.value);
+            most.fees = most.fees.max(sent.fees);
+        }
+        by_nonce
+            .into_values()
+            .fold(Spent::default(), |spent, most| Spent {
+                value: spent.value.saturating_add(most.value),
+                fees: spent.fees.saturating_add(most.fees),
+            })
     }
 
-    /// Those whose fate can still change, by account and chain, in the order of their nonces.
+    /// Those whose fate can still change, by account and chain: those that are to land first, in the
+    /// order of their nonces.
     pub(crate) fn open_ones(&self) -> BTreeMap<(Address, ChainId), Vec<SentTransaction>> {
         let mut open: BTreeMap<_, Vec<SentTransaction>> = BTreeMap::new();
         for sent in self.all().values().filter(|sent| !sent.is_final) {
@@ -103,7 +141,7 @@ impl Book {
             its.push(sent.clone());
         }
         for its in open.values_mut() {
-            its.sort_by_key(|sent| (sent.nonce, sent.id));
+            its.sort_by_key(|sent| (sent.fate != Fate::Pending, sent.nonce, sent.id));
         }
         open
     }
@@ -126,8 +164,11 @@ impl Book {
         change: impl Fn(&mut SentTransaction) -> bool,
     ) -> Result<(), BookError> {
         let _turn = self.turn()?;
-        let mut changed: Vec<_> = self.all().values().cloned().collect();
-        changed.retain_mut(|sent| change(sent));
+        let changed = |sent: &SentTransaction| {
+            let mut sent = sent.clone();
+            change(&mut sent).then_some(sent)
+        };
+        let changed: Vec<_> = self.all().values().filter_map(changed).collect();
         if changed.is_empty() {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::join_all;
 use nexum_types::{Address, ChainId, Fate, HostError, SentTransaction};
 use tokio::time::{Instant, sleep_until};
 
@@ -47,13 +48,15 @@ impl Sender {
             }
             let open = inner.book.get().map(Book::open_ones).unwrap_or_default();
             let mut next = open.values().next().map(|_| all_at);
-            for ((account, chain), mut sent) in open {
-                if sent.iter().any(|sent| sent.fate == Fate::Pending) {
-                    next = Some(began + EVERY);
-                }
-                sent.retain(|sent| is_whole || sent.fate == Fate::Pending);
-                inner.look_after(account, chain, sent).await;
+            if open.values().flatten().any(is_to_land) {
+                next = Some(began + EVERY);
             }
+            // None waits for another's chain.
+            let all = open.into_iter().map(|((account, chain), mut sent)| {
+                sent.retain(|sent| is_whole || is_to_land(sent));
+                inner.look_after(account, chain, sent)
+            });
+            join_all(all).await;
             tokio::select! {
                 () = inner.wake.notified() => {}
                 () = at(next) => {}
@@ -63,6 +66,10 @@ impl Sender {
     }
 }
 
+fn is_to_land(sent: &SentTransaction) -> bool {
+    sent.fate == Fate::Pending
+}
+
 impl Inner {
     /// Tells the disk which calls are over, and forgets what is over altogether.
     async fn settle(self: &Arc<Self>) {
@@ -70,16 +77,21 @@ impl Inner {
             return;
         }
         let calls = std::mem::take(&mut *self.settled_ones());
+        let over = calls.clone();
         let settle = move |book: &Book| {
-            book.change(|sent| {
-                let is_over = !sent.is_settled && calls.contains(&sent.call);
-                sent.is_settled |= is_over;
-                is_over
-            })?;
+            if !over.is_empty() {
+                book.change(|sent| {
+                    let is_over = !sent.is_settled && over.contains(&sent.call);
+                    sent.is_settled |= is_over;
+                    is_over
+                })?;
+            }
             book.prune(now_ms())
         };
-        // Which is in the log, and leaves no more than something to forget.
-        let _ = self.on_disk(settle).await;
+        if self.on_disk(settle).await.is_err() {
+            // Why is in the log.
+            self.settled_ones().extend(calls);
+        }
     }
 
     /// Looks after an account's transactions on one chain, in their order.
@@ -87,72 +99,102 @@ impl Inner {
         self: &Arc<Self>,
         account: Address,
         chain: ChainId,
-        mut open: Vec<SentTransaction>,
+        open: Vec<SentTransaction>,
     ) {
-        if open.is_empty() {
-            return;
-        }
-        // What is just being made is not known to the chain yet.
-        let turn = self.turn(account, chain);
-        let Ok(_turn) = turn.try_lock() else { return };
-        open.truncate(AT_ONCE);
-        let hashes: Vec<_> = open.iter().map(|sent| sent.hash).collect();
-        match outlook::look(&*self.reads, chain, account, &hashes).await {
-            Ok(look) => {
-                if let Err(error) = self.judge_all(open, &look).await {
-                    tracing::debug!(%account, %chain, "what became of transactions is not kept: {error}");
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%account, %chain, "what became of transactions is not known: {error}");
+        for some in open.chunks(AT_ONCE) {
+            let lost = {
+                // What is just being made is not known to the chain yet.
+                let turn = self.turn(account, chain);
+                let Ok(_turn) = turn.try_lock() else { return };
+                let hashes: Vec<_> = some.iter().map(|sent| sent.hash).collect();
+                let look = outlook::look(&*self.reads, chain, account, &hashes).await;
+                let judged = match look {
+                    Ok(look) => self.judge_all(some, &look).await,
+                    Err(error) => Err(error),
+                };
+                judged.unwrap_or_else(|error| {
+                    tracing::debug!(%account, %chain, "what became of transactions is not known: {error}");
+                    Vec::new()
+                })
+            };
+            // It changes nothing of theirs, and so needs no turn.
+            for sent in lost {
+                self.hand_over_again(&sent).await;
             }
         }
     }
 
+    /// Notes and tells what has become of them, and answers those that the chain has lost.
     async fn judge_all(
         self: &Arc<Self>,
-        open: Vec<SentTransaction>,
+        open: &[SentTransaction],
         look: &Look,
-    ) -> Result<(), HostError> {
+    ) -> Result<Vec<SentTransaction>, HostError> {
         let now = now_ms();
         let mut changed = Vec::new();
         let mut lost = Vec::new();
-        for (sent, seen) in open.into_iter().zip(&look.seen) {
-            let verdict = judge(&sent, *seen, (look.latest, look.finalized), now);
+        for (sent, seen) in open.iter().zip(&look.seen) {
+            let verdict = judge(sent, *seen, (look.latest, look.finalized), now);
+            let is_news = verdict.fate != sent.fate;
+            // Two nodes that answer together may be of two minds, and no fate is worse than this.
+            let is_doubtful = is_news && verdict.fate == Fate::Replaced && self.doubts(sent.id);
+            if !is_doubtful && (is_news || verdict.is_final != sent.is_final) {
+                // That it was replaced is final in a later look at the earliest.
+                let is_final = verdict.is_final && (!is_news || verdict.fate != Fate::Replaced);
+                changed.push((
+                    sent,
+                    Verdict {
+                        is_final,
+                        ..verdict
+                    },
+                ));
+            }
             if verdict.is_lost {
+                self.tell_lost(sent);
                 lost.push(sent.clone());
+            } else {
+                self.watch().lost.remove(&sent.id);
             }
-            if (verdict.fate, verdict.is_final) != (sent.fate, sent.is_final) {
-                changed.push((sent, verdict));
-            }
-        }
-        if !changed.is_empty() {
-            let verdicts: Vec<_> = changed
-                .iter()
-                .map(|(sent, verdict)| (sent.id, *verdict))
-                .collect();
-            let note = move |book: &Book| {
-                book.change(|sent| {
-                    let of = verdicts.iter().find(|(id, _)| *id == sent.id);
-                    let Some((_, verdict)) = of else { return false };
-                    sent.fate = verdict.fate;
-                    sent.is_final = verdict.is_final;
-                    true
-                })
-            };
-            self.on_disk(note).await?;
-            for (sent, verdict) in &changed {
-                self.tell(sent, verdict);
+            if verdict.fate != Fate::Replaced {
+                self.watch().doubtful.remove(&sent.id);
             }
         }
-        for sent in lost {
-            let (module, account, chain) = (&sent.module, sent.account, sent.chain);
-            let (hash, nonce) = (sent.hash, sent.nonce);
+        if changed.is_empty() {
+            return Ok(lost);
+        }
+        let verdicts: Vec<_> = changed
+            .iter()
+            .map(|(sent, verdict)| (sent.id, *verdict))
+            .collect();
+        let note = move |book: &Book| {
+            book.change(|sent| {
+                let of = verdicts.iter().find(|(id, _)| *id == sent.id);
+                let Some((_, verdict)) = of else { return false };
+                sent.fate = verdict.fate;
+                sent.is_final = verdict.is_final;
+                true
+            })
+        };
+        self.on_disk(note).await?;
+        for (sent, verdict) in changed {
+            self.tell(sent, &verdict);
+        }
+        Ok(lost)
+    }
+
+    /// Whether nobody has said so before.
+    fn doubts(&self, id: u64) -> bool {
+        self.watch().doubtful.insert(id)
+    }
+
+    /// Once for as long as it is lost.
+    fn tell_lost(&self, sent: &SentTransaction) {
+        let (module, account, chain) = (&sent.module, sent.account, sent.chain);
+        let (hash, nonce) = (sent.hash, sent.nonce);
+        self.tally(account, chain, |tally| tally.resent += 1);
+        if self.watch().lost.insert(sent.id) {
             tracing::warn!(%module, %account, %chain, %hash, nonce, "the chain does not have the transaction: it is handed over again");
-            self.tally(account, chain, |tally| tally.resent += 1);
-            self.hand_over_again(&sent).await;
         }
-        Ok(())
     }
 
     fn tell(&self, sent: &SentTransaction, verdict: &Verdict) {
@@ -175,6 +217,10 @@ impl Inner {
                     tally.landed += 1;
                     tally.reverted += 1;
                 });
+            }
+            Fate::Replaced if self.book.get().is_some_and(|book| book.has_rival(sent)) => {
+                tracing::warn!(%module, %account, %chain, %hash, nonce, "the transaction was replaced: another one that this engine has sent has its nonce");
+                self.tally(account, chain, |tally| tally.replaced += 1);
             }
             Fate::Replaced => {
                 tracing::error!(%module, %account, %chain, %hash, nonce, "the transaction was replaced: another one of its account, which this engine has not sent, has its nonce");

@@ -8,4 +8,5 @@ mod formats;
 mod keystores;
 mod modules;
 mod remote;
+mod sending;
 mod typed_data;

@@ -209,7 +209,9 @@ impl<M: Module> Running<M> {
     fn made(&self) -> Result<M::Instance, Failure> {
         let config = self.host.world().config.clone().into_iter().collect();
         self.level.set(Level::Trace);
-        self.call(Some(CallKey::Init), || M::init(config))
+        self.call(Some(CallKey::Init(alloy_primitives::B256::ZERO)), || {
+            M::init(config)
+        })
     }
 
     /// One attempt of a call: its writes are kept where it succeeds.

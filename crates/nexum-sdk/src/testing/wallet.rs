@@ -289,13 +289,10 @@ impl MockHost {
 
     fn send(&self, chain_id: u64, params: &str) -> Result<B256> {
         let (index, call) = {
-            let mut world = self.world_mut();
-            // Counted whatever becomes of it, so that each attempt of a call counts alike.
-            let index = world.sends;
-            world.sends += 1;
-            (index, world.call.as_ref().and_then(CallState::call))
+            let world = self.world_mut();
+            (world.sends, world.call.as_ref().and_then(CallState::call))
         };
-        let world = self.identity(IdentityMethod::SendTransaction)?;
+        let mut world = self.identity(IdentityMethod::SendTransaction)?;
         let chain = ChainId(chain_id);
         let asked = AskedTransaction::parse(params, chain);
         let asked = asked
@@ -308,6 +305,7 @@ impl MockHost {
         };
         let call = call.id().map_err(|error| state_error(&error))?;
         if let Some(hash) = world.wallet.earlier(call, index, digest)? {
+            world.sends += 1;
             return Ok(hash);
         }
         let transaction = SentTransaction {
@@ -325,7 +323,10 @@ impl MockHost {
             check(&transaction)?;
         }
         let hash = transaction.hash;
-        self.world_mut().wallet.sent.push(Sent {
+        let mut world = self.world_mut();
+        // What was sent is counted, and what was not is not: another attempt may fare otherwise.
+        world.sends += 1;
+        world.wallet.sent.push(Sent {
             call,
             index,
             asked: digest,

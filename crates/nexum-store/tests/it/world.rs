@@ -117,6 +117,8 @@ pub(crate) struct Version {
     letters: BTreeSet<u64>,
     /// The blocks whose calls have an id.
     calls: BTreeSet<u64>,
+    /// The same of those that are parked.
+    parked_calls: BTreeSet<u64>,
 }
 
 impl Version {
@@ -203,6 +205,9 @@ impl World {
                 let mut next = self.next();
                 next.move_to(number);
                 next.letters.insert(number);
+                if next.calls.remove(&number) {
+                    next.parked_calls.insert(number);
+                }
                 let park = [LetterChange::Park(letter(number))];
                 self.committing(next, true, |store| {
                     store.commit_letters(&WriteSet::default(), Some(move_to(number)), &park)?;
@@ -215,7 +220,9 @@ impl World {
                     return Ok(());
                 };
                 let mut next = self.next();
-                next.letters.pop_first();
+                if let Some(dropped) = next.letters.pop_first() {
+                    next.parked_calls.remove(&dropped);
+                }
                 let gone = [LetterChange::Remove(*id)];
                 self.committing(next, true, |store| {
                     store.commit_letters(&WriteSet::default(), None, &gone)?;
@@ -316,13 +323,17 @@ impl World {
         Ok(())
     }
 
-    /// The blocks whose calls have an id.
-    fn open_calls(&self) -> BTreeSet<u64> {
+    /// The blocks whose calls have an id, and the same of those that are parked.
+    fn open_calls(&self) -> Result<(BTreeSet<u64>, BTreeSet<u64>), StoreError> {
         let store = self.store();
         let open = (1..=self.events + 1).filter(|number| store.has_call_id(key(*number)));
         let open: BTreeSet<_> = open.collect();
-        assert_eq!(open.len(), store.open_calls().len());
-        open
+        let letters = store.letters()?.into_iter();
+        let parked = letters.filter(|(id, _)| store.has_call_id(CallKey::Letter(*id)));
+        let parked = parked.map(|(_, letter)| letter.event.block_ref().unwrap().number.0);
+        let parked: BTreeSet<_> = parked.collect();
+        assert_eq!(open.len() + parked.len(), store.open_calls().len());
+        Ok((open, parked))
     }
 
     /// What the store shows must be what the model says. An error is that of the disk, which
@@ -334,7 +345,7 @@ impl World {
         assert_eq!(store.cursor(&SOURCE), expected.cursor.map(cursor));
         assert_eq!(store.history(SOURCE)?, expected.history());
         assert_eq!(parked(store)?, expected.letters);
-        assert_eq!(self.open_calls(), expected.calls);
+        assert_eq!(self.open_calls()?, (expected.calls, expected.parked_calls));
         Ok(())
     }
 
@@ -377,7 +388,7 @@ impl World {
         let found_cursor = store.cursor(&SOURCE);
         let history = store.history(SOURCE).unwrap();
         let letters = parked(store).unwrap();
-        let calls = self.open_calls();
+        let calls = self.open_calls().unwrap();
         let possible = self.in_flight.take();
         let found = possible
             .into_iter()
@@ -386,7 +397,7 @@ impl World {
                 version.state == state
                     && version.cursor.map(cursor) == found_cursor
                     && version.letters == letters
-                    && version.calls == calls
+                    && (&version.calls, &version.parked_calls) == (&calls.0, &calls.1)
             });
         let Some(found) = found else {
             panic!(

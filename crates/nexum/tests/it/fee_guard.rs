@@ -2,7 +2,14 @@
 //! has sent, and a webhook behind TLS with a credential of the operator's; killed again and again,
 //! and with every secret looked for in everything that comes out.
 
-use std::{collections::BTreeSet, fs, path::Path, thread, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
 
 use nexum_testkit::{
     Address, U256, guests,
@@ -25,6 +32,8 @@ const WATCHED: [&str; 2] = [
 ];
 const CREDENTIAL: &str = "Bearer plantedwebhooktoken";
 const ENDPOINT: [&str; 3] = ["planteduser", "plantedendpointpassword", "plantedquery"];
+/// So many requests the webhook is too busy for at first.
+const BUSY: usize = 3;
 /// How often the accounts are emptied.
 const ROUNDS: usize = 5;
 
@@ -76,7 +85,11 @@ fn each_account_is_topped_up_once_whatever_crashes_and_no_secret_is_told() {
     let mut random = StdRng::seed_from_u64(seed);
     let money = Money::on(CHAIN);
     let authority = Authority::new().unwrap();
-    let server = WebServer::start_tls(&authority, &["127.0.0.1"], |_| Reply::new(204, &[], ""));
+    let asked = AtomicUsize::new(0);
+    let server = WebServer::start_tls(&authority, &["127.0.0.1"], move |_| {
+        let is_busy = asked.fetch_add(1, Ordering::Relaxed) < BUSY;
+        Reply::new(if is_busy { 503 } else { 204 }, &[], "")
+    });
     let webhook = money.block_on(server).unwrap();
     let host = webhook.url().replace("https://", "");
 
@@ -133,6 +146,7 @@ fn each_account_is_topped_up_once_whatever_crashes_and_no_secret_is_told() {
     }
 
     let engine = folder.run();
+    engine.wait_for_line("module is running");
     let count = ROUNDS * watched.len();
     let told = |kind: &str| -> BTreeSet<String> {
         let seen = webhook.seen();
@@ -166,8 +180,31 @@ fn each_account_is_topped_up_once_whatever_crashes_and_no_secret_is_told() {
     let ended = engine.stop();
     assert_eq!(ended.code, Some(0), "{ended:?}");
     log += &(ended.log + &ended.stderr);
-    assert!(log.contains("\"message\":\"signed\""));
     clean("the logs", log.as_bytes());
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("\"message\":\"signed\""));
+    let mut audited = BTreeSet::new();
+    for line in lines {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
+        assert_eq!(
+            (text("module"), text("method")),
+            ("fee-guard".into(), "send-transaction".into())
+        );
+        assert_eq!(
+            (text("account"), text("chain")),
+            (payer.to_string(), CHAIN.to_string())
+        );
+        assert!(text("event").ends_with("-tick"), "{line}");
+        assert!(watched.contains(&text("to").parse().unwrap()), "{line}");
+        assert_eq!(text("value"), ether("1.9").to_string());
+        assert!(line["nonce"].as_u64().unwrap() < count as u64);
+        assert_eq!(text("digest").len(), 66);
+        audited.insert(text("hash"));
+    }
+    // A kill may take a line with it that was not written yet.
+    assert!(!audited.is_empty() && audited.is_subset(&told("landed")));
     let inspected = stdout(&folder.nexum(&["state", "inspect", "fee-guard"]));
     assert!(inspected.contains("plan/"), "{inspected}");
     for file in ["modules/fee-guard.redb", "transactions.redb"] {

@@ -1,0 +1,289 @@
+//! One transaction, from what the chain says of it to its way there, in its account's turn: nonce,
+//! ceilings of the day, signature, the disk, and only then the chain.
+
+use std::sync::Arc;
+
+use alloy_consensus::TxEip1559;
+use alloy_eips::eip2930::{AccessList, AccessListItem};
+use nexum_manifest::IdentityMethod;
+use nexum_types::{
+    Address, B256, BroadcastError, ChainId, Fate, HostError, HostErrorKind, SentTransaction, U256,
+};
+
+use super::{
+    Transaction,
+    book::{Book, DAY_MS},
+    fees::Fees,
+    outlook::{self, Outlook},
+    rules::{self, OverCeiling, Spent},
+    sender::{Earlier, Inner, Order, now_ms},
+};
+use crate::{Signer, ToSign, accounts, signer::checked};
+
+/// The most of an account's transactions on one chain that wait to land. What nodes keep of one
+/// account by default is no more.
+const MAX_PENDING: usize = 16;
+/// The most transactions of others that a node is believed to have waiting: a nonce that is given
+/// beyond those that there are can only land once they are.
+const MAX_OTHERS: u64 = 64;
+
+impl Inner {
+    /// Makes the transaction and hands it over, in its account's turn.
+    pub(super) async fn make(
+        self: Arc<Self>,
+        order: Order,
+        signer: Arc<dyn Signer>,
+        outlook: Outlook,
+    ) -> Result<B256, HostError> {
+        let (account, chain) = (order.asked.from, order.chain);
+        let turn = self.turn(account, chain);
+        let _turn = turn.lock().await;
+        // An attempt that was cut off may have come to its end meanwhile.
+        let nonce = match self.earlier(&order)? {
+            Earlier::Sent(sent) => return Ok(sent.hash),
+            Earlier::None => self.next_nonce(account, chain).await?,
+            Earlier::Refused(refused) => match self.nonce_after(&refused).await? {
+                Some(nonce) => nonce,
+                // It was taken after all.
+                None => match self.earlier(&order)? {
+                    Earlier::Sent(sent) => return Ok(sent.hash),
+                    Earlier::Refused(_) | Earlier::None => return Err(lost(chain)),
+                },
+            },
+        };
+        let transaction = self.fill(&order, outlook, nonce)?;
+        let sent = self.sign(&order, &*signer, &transaction).await?;
+        self.tally(account, chain, |tally| tally.sent += 1);
+        self.hand_over(&sent).await?;
+        self.wake.notify_one();
+        Ok(sent.hash)
+    }
+
+    /// The nonce after all that are known here or there, be they somebody else's.
+    async fn next_nonce(&self, account: Address, chain: ChainId) -> Result<u64, HostError> {
+        let counts = outlook::counts(&*self.reads, chain, account).await?;
+        let next = self.book()?.next_nonce(account, chain).max(counts.latest);
+        if counts.pending > next.saturating_add(MAX_OTHERS) {
+            let pending = counts.pending;
+            tracing::error!(%account, %chain, next, pending, "a node counts far more of the account's transactions than have landed: nothing is sent after them");
+            let message = format!(
+                "chain {chain} counts {pending} transactions of {account}, of which {} are in blocks",
+                counts.latest
+            );
+            return Err(accounts::error(HostErrorKind::Unavailable, message));
+        }
+        Ok(next.max(counts.pending))
+    }
+
+    /// The nonce for what takes the place of a transaction that was refused: the same, so that one
+    /// of the two at most can land, or a later one once that nonce is gone for good. `None` where
+    /// the one that was refused is known to the chain by now.
+    async fn nonce_after(
+        self: &Arc<Self>,
+        refused: &SentTransaction,
+    ) -> Result<Option<u64>, HostError> {
+        let (account, chain) = (refused.account, refused.chain);
+        let wait = || {
+            let message = format!(
+                "the nonce {} of an earlier attempt is another transaction's, and that may still \
+                 change",
+                refused.nonce
+            );
+            Err(accounts::error(HostErrorKind::Unavailable, message))
+        };
+        if refused.is_final {
+            return self.next_nonce(account, chain).await.map(Some);
+        }
+        let look = outlook::look(&*self.reads, chain, account, &[refused.hash]).await?;
+        if look.has_any() {
+            let id = refused.id;
+            let taken = move |book: &Book| book.set_fate(id, Fate::Pending);
+            self.on_disk(taken).await?;
+            self.wake.notify_one();
+            return Ok(None);
+        }
+        if look.latest > refused.nonce || self.book()?.next_nonce(account, chain) > refused.nonce {
+            return wait();
+        }
+        Ok(Some(refused.nonce))
+    }
+
+    /// The transaction as the chain and the operator's rule want it, held against what the account
+    /// has, and against the day.
+    fn fill(&self, order: &Order, outlook: Outlook, nonce: u64) -> Result<Transaction, HostError> {
+        let Order {
+            module,
+            asked,
+            chain,
+            rule,
+            ..
+        } = order;
+        let book = self.book()?;
+        // Two calls that ask for the same in one place must not share the one transaction: of each
+        // it would be said that it was sent.
+        let before = book.with_nonce(asked.from, *chain, nonce);
+        let gas = outlook.gas.saturating_add(before);
+        rules::check_gas(rule, gas).map_err(|error| denied(&error))?;
+        let offer = outlook.market.offer(asked, rule.max_fee_per_gas);
+        let Fees { max_fee, tip } =
+            offer.map_err(|dear| accounts::error(HostErrorKind::Unavailable, dear.to_string()))?;
+        let next = Spent {
+            value: asked.value,
+            fees: most_fees(gas, max_fee),
+        };
+        let needed = next.value.saturating_add(next.fees);
+        if needed > outlook.balance {
+            let message = format!(
+                "{} holds {} wei, and this may take {needed} wei",
+                asked.from, outlook.balance
+            );
+            return Err(accounts::error(HostErrorKind::Unavailable, message));
+        }
+        let day = now_ms().saturating_sub(DAY_MS);
+        let spent = book.spent_with((module, asked.from, *chain), day, (nonce, next));
+        rules::check_day(rule, spent).map_err(|error| denied(&error))?;
+        if book.pending(asked.from, *chain) >= MAX_PENDING {
+            let message = format!(
+                "{MAX_PENDING} transactions of {} wait to land on chain {chain}: try again later",
+                asked.from
+            );
+            return Err(accounts::error(HostErrorKind::RateLimited, message));
+        }
+        Ok(Transaction(TxEip1559 {
+            chain_id: chain.0,
+            nonce,
+            gas_limit: gas,
+            max_fee_per_gas: max_fee,
+            max_priority_fee_per_gas: tip,
+            to: asked.to,
+            value: asked.value,
+            access_list: access_list(&asked.access_list),
+            input: asked.input.clone(),
+        }))
+    }
+
+    /// Signs the transaction, and keeps it on the disk before anybody else has it.
+    async fn sign(
+        self: &Arc<Self>,
+        order: &Order,
+        signer: &dyn Signer,
+        transaction: &Transaction,
+    ) -> Result<SentTransaction, HostError> {
+        let Order {
+            module,
+            call,
+            index,
+            event,
+            chain,
+            asked,
+            ..
+        } = order;
+        let account = asked.from;
+        let what = ToSign::Transaction(transaction);
+        let (digest, nonce) = (what.digest(), transaction.0.nonce);
+        let method = IdentityMethod::SendTransaction;
+        let signed = signer.sign(account, what).await;
+        let signature = match signed.and_then(|it| checked(it, account, &digest)) {
+            Ok(signature) => signature,
+            Err(error) => {
+                tracing::warn!(%module, %account, %method, %digest, event, "not signed: {error}");
+                return Err(accounts::failed(&error));
+            }
+        };
+        let (hash, raw) = transaction.signed(&signature);
+        let sent = SentTransaction {
+            id: 0,
+            module: module.clone(),
+            call: *call,
+            index: *index,
+            asked: asked.digest(*chain),
+            event: event.clone(),
+            chain: *chain,
+            account,
+            nonce,
+            hash,
+            raw,
+            value: asked.value,
+            fees: most_fees(transaction.0.gas_limit, transaction.0.max_fee_per_gas),
+            signed_ms: now_ms(),
+            fate: Fate::Pending,
+            is_final: false,
+            is_settled: false,
+        };
+        let kept = self.on_disk(move |book| book.add(sent)).await;
+        let (to, value) = (asked.to.to().copied(), asked.value);
+        let to = to.map(tracing::field::display);
+        match &kept {
+            Ok(_) => tracing::info!(
+                %module, %account, %method, %digest, event, %chain, %hash, nonce, to, %value,
+                "signed"
+            ),
+            Err(_) => tracing::warn!(
+                %module, %account, %method, %digest, event, %chain, %hash, nonce, to, %value,
+                "signed, and not sent: it cannot be kept on the disk"
+            ),
+        }
+        kept
+    }
+
+    /// Hands a new transaction to the chain. One that the chain refuses is given up, and its nonce
+    /// with it; one of which that is not known is handed over again until it is.
+    async fn hand_over(self: &Arc<Self>, sent: &SentTransaction) -> Result<(), HostError> {
+        let SentTransaction {
+            chain,
+            account,
+            hash,
+            ..
+        } = sent;
+        let error = match self.broadcast.broadcast(*chain, &sent.raw).await {
+            Ok(()) => return Ok(()),
+            Err(BroadcastError::Unanswered(error)) => {
+                tracing::warn!(module = %sent.module, %account, %chain, %hash, "not handed over yet: {error}");
+                return Ok(());
+            }
+            Err(BroadcastError::Answered(error)) => error,
+        };
+        // What its words are is each node's own; whether it has the transaction is not.
+        let look = outlook::look(&*self.reads, *chain, *account, &[*hash]).await;
+        let is_missing = look.is_ok_and(|look| !look.has_any());
+        if !is_missing {
+            return Ok(());
+        }
+        let id = sent.id;
+        self.on_disk(move |book| book.set_fate(id, Fate::Refused))
+            .await?;
+        self.tally(*account, *chain, |tally| tally.refused += 1);
+        tracing::warn!(module = %sent.module, %account, %chain, %hash, "the chain refuses the transaction: {error}");
+        Err(error)
+    }
+
+    /// Hands over a transaction that may be known already. Whatever becomes of that, it stays as it
+    /// is.
+    pub(super) async fn hand_over_again(&self, sent: &SentTransaction) {
+        if let Err(error) = self.broadcast.broadcast(sent.chain, &sent.raw).await {
+            let (chain, hash) = (sent.chain, sent.hash);
+            tracing::debug!(%chain, %hash, "not taken again: {error}");
+        }
+    }
+}
+
+fn access_list(list: &[(Address, Vec<B256>)]) -> AccessList {
+    let item = |(address, keys): &(Address, Vec<B256>)| AccessListItem {
+        address: *address,
+        storage_keys: keys.clone(),
+    };
+    AccessList(list.iter().map(item).collect())
+}
+
+fn most_fees(gas: u64, max_fee: u128) -> U256 {
+    U256::from(gas).saturating_mul(U256::from(max_fee))
+}
+
+fn denied(error: &OverCeiling) -> HostError {
+    accounts::error(HostErrorKind::Denied, error.to_string())
+}
+
+fn lost(chain: ChainId) -> HostError {
+    let message = format!("what was sent on chain {chain} is not known any more");
+    accounts::error(HostErrorKind::Internal, message)
+}
