@@ -46,6 +46,12 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Whether it hands a transaction to the endpoint.
+    pub(crate) fn is_handing_over(&self) -> bool {
+        let mut methods = self.packet.method_names();
+        methods.any(|method| method == "eth_sendRawTransaction")
+    }
+
     pub(crate) fn new(packet: RequestPacket, deadline: Instant) -> Self {
         let units = packet.method_names().map(weights::of).sum();
         Self {

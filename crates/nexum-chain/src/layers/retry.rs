@@ -41,6 +41,10 @@ impl Policy<Call, ResponsePacket, Failure> for RetryPolicy {
         result: &mut Result<ResponsePacket, Failure>,
     ) -> Option<Sleep> {
         let failure = result.as_ref().err()?;
+        // Whoever hands a transaction over has to know whether an attempt may have taken it.
+        if call.is_handing_over() {
+            return None;
+        }
         let exhausted = self.backoff.attempts() >= self.max_retries;
         if exhausted || !failure.may_pass() || !self.health.is_well() {
             return None;

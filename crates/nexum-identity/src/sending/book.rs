@@ -9,7 +9,8 @@ use std::{
 };
 
 use nexum_types::{
-    Address, CallId, ChainId, Fate, ModuleName, SentTransaction, StateError, TransactionLedger,
+    Address, Bytes, CallId, ChainId, Fate, ModuleName, SentTransaction, StateError,
+    TransactionLedger,
 };
 
 use super::rules::Spent;
@@ -49,7 +50,7 @@ impl Book {
     }
 
     /// The transaction of a call: of those that were made for it in each other's place the one that
-    /// has landed or can, or else the last.
+    /// has landed or can, or else one that still might, or else the last.
     pub(crate) fn of_call(&self, call: CallId, index: u32) -> Option<SentTransaction> {
         let all = self.all();
         let its = all.values().rev();
@@ -57,10 +58,26 @@ impl Book {
         let rank = |sent: &&SentTransaction| match sent.fate {
             Fate::Landed { .. } => 0,
             Fate::Pending => 1,
-            Fate::Replaced | Fate::Refused => 2,
+            Fate::Replaced | Fate::Refused if !sent.is_final => 2,
+            Fate::Replaced | Fate::Refused => 3,
         };
         // Of several, the first one, which is the newest.
         its.min_by_key(rank).cloned()
+    }
+
+    /// All that were made for it in each other's place.
+    pub(crate) fn all_of_call(&self, call: CallId, index: u32) -> Vec<SentTransaction> {
+        let all = self.all();
+        let its = all
+            .values()
+            .filter(|sent| sent.call == call && sent.index == index);
+        its.cloned().collect()
+    }
+
+    /// Those of these numbers, as they are now.
+    pub(crate) fn of_ids(&self, ids: &[u64]) -> Vec<SentTransaction> {
+        let all = self.all();
+        ids.iter().filter_map(|id| all.get(id)).cloned().collect()
     }
 
     /// Whether the book has transactions of that call.
@@ -86,13 +103,24 @@ impl Book {
         highest.map_or(0, |nonce| nonce.saturating_add(1))
     }
 
-    /// How many transactions have been made with that nonce.
-    pub(crate) fn with_nonce(&self, account: Address, chain: ChainId, nonce: u64) -> u64 {
+    /// The transactions, signed, that were made with that nonce.
+    pub(crate) fn with_nonce(&self, account: Address, chain: ChainId, nonce: u64) -> Vec<Bytes> {
         let all = self.all();
         let with = all
             .values()
             .filter(|sent| is_of(sent, account, chain) && sent.nonce == nonce);
-        with.count() as u64
+        with.map(|sent| sent.raw.clone()).collect()
+    }
+
+    /// Whether one of another call can land, or has, with this one's nonce.
+    pub(crate) fn has_other_at(&self, of: &SentTransaction) -> bool {
+        let is_other = |sent: &SentTransaction| {
+            is_of(sent, of.account, of.chain)
+                && sent.nonce == of.nonce
+                && (sent.call, sent.index) != (of.call, of.index)
+                && matches!(sent.fate, Fate::Pending | Fate::Landed { .. })
+        };
+        self.all().values().any(is_other)
     }
 
     /// How many of the account's transactions are to land yet.

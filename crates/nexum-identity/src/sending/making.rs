@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use alloy_consensus::TxEip1559;
+use alloy_consensus::{TxEip1559, transaction::RlpEcdsaDecodableTx as _};
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use nexum_manifest::IdentityMethod;
 use nexum_types::{
-    Address, B256, BroadcastError, ChainId, Fate, HostError, HostErrorKind, SentTransaction, U256,
+    Address, B256, BroadcastError, Bytes, ChainId, Fate, HostError, HostErrorKind, SentTransaction,
+    U256,
 };
 
 use super::{
@@ -23,6 +24,8 @@ use crate::{Signer, ToSign, accounts, signer::checked};
 /// The most of an account's transactions on one chain that wait to land. What nodes keep of one
 /// account by default is no more.
 const MAX_PENDING: usize = 16;
+/// The most that are made with one nonce while a chain refuses them all.
+const MAX_REFUSED: usize = 1_000;
 /// The most transactions of others that a node is believed to have waiting: a nonce that is given
 /// beyond those that there are can only land once they are.
 const MAX_OTHERS: u64 = 64;
@@ -39,23 +42,37 @@ impl Inner {
         let turn = self.turn(account, chain);
         let _turn = turn.lock().await;
         // An attempt that was cut off may have come to its end meanwhile.
-        let nonce = match self.earlier(&order)? {
+        let (nonce, gone) = match self.earlier(&order)? {
             Earlier::Sent(sent) => return Ok(sent.hash),
-            Earlier::None => self.next_nonce(account, chain).await?,
-            Earlier::Refused(refused) => match self.nonce_after(&refused).await? {
-                Some(nonce) => nonce,
-                // It was taken after all.
+            Earlier::None => (self.next_nonce(account, chain).await?, None),
+            Earlier::Gone(gone) => match self.nonce_after(&gone).await? {
+                Some(nonce) => (nonce, Some(gone)),
+                // It is there after all.
                 None => match self.earlier(&order)? {
                     Earlier::Sent(sent) => return Ok(sent.hash),
-                    Earlier::Refused(_) | Earlier::None => return Err(lost(chain)),
+                    Earlier::Gone(_) | Earlier::None => return Err(lost(chain)),
                 },
             },
         };
         let transaction = self.fill(&order, outlook, nonce)?;
-        let sent = self.sign(&order, &*signer, &transaction).await?;
-        self.tally(account, chain, |tally| tally.sent += 1);
-        self.hand_over(&sent).await?;
+        let again = gone.filter(|gone| is_as_good(gone, &order, &transaction));
+        let sent = match again {
+            Some(gone) => {
+                let id = gone.id;
+                self.on_disk(move |book| book.set_fate(id, Fate::Pending))
+                    .await?;
+                gone
+            }
+            None => {
+                let transaction = self.unlike_others(account, transaction)?;
+                let sent = self.sign(&order, &*signer, &transaction).await?;
+                self.tally(account, chain, |tally| tally.sent += 1);
+                sent
+            }
+        };
+        // Whatever comes of it is to be looked after.
         self.wake.notify_one();
+        self.hand_over(&sent).await?;
         Ok(sent.hash)
     }
 
@@ -75,37 +92,84 @@ impl Inner {
         Ok(next.max(counts.pending))
     }
 
-    /// The nonce for what takes the place of a transaction that was refused: the same, so that one
-    /// of the two at most can land, or a later one once that nonce is gone for good. `None` where
-    /// the one that was refused is known to the chain by now.
+    /// The nonce for what takes the place of one that is gone: the same, so that one of the two at
+    /// most can land, or a later one once that nonce is gone for good. `None` where one that was
+    /// made for the call is to be had on the chain by now.
     async fn nonce_after(
         self: &Arc<Self>,
-        refused: &SentTransaction,
+        gone: &SentTransaction,
     ) -> Result<Option<u64>, HostError> {
-        let (account, chain) = (refused.account, refused.chain);
+        let (account, chain, nonce) = (gone.account, gone.chain, gone.nonce);
         let wait = || {
             let message = format!(
-                "the nonce {} of an earlier attempt is another transaction's, and that may still \
-                 change",
-                refused.nonce
+                "the nonce {nonce} of an earlier attempt is another transaction's, and that may \
+                 still change"
             );
             Err(accounts::error(HostErrorKind::Unavailable, message))
         };
-        if refused.is_final {
-            return self.next_nonce(account, chain).await.map(Some);
-        }
-        let look = outlook::look(&*self.reads, chain, account, &[refused.hash]).await?;
-        if look.has_any() {
-            let id = refused.id;
-            let taken = move |book: &Book| book.set_fate(id, Fate::Pending);
+        let all = self.book()?.all_of_call(gone.call, gone.index);
+        let hashes: Vec<_> = all.iter().map(|sent| sent.hash).collect();
+        let look = outlook::look(&*self.reads, chain, account, &hashes).await?;
+        if let Some((found, seen)) = all.iter().zip(&look.seen).find(|(_, seen)| seen.is_there()) {
+            // What waits can land where nothing else has its nonce.
+            let can_land = look.latest <= found.nonce && !self.book()?.has_other_at(found);
+            if seen.receipt.is_none() && !can_land {
+                return wait();
+            }
+            let id = found.id;
+            let taken = move |book: &Book| {
+                book.change(|sent| {
+                    let is_it = sent.id == id;
+                    if is_it {
+                        sent.fate = Fate::Pending;
+                        sent.is_final = false;
+                    }
+                    is_it
+                })
+            };
             self.on_disk(taken).await?;
             self.wake.notify_one();
             return Ok(None);
         }
-        if look.latest > refused.nonce || self.book()?.next_nonce(account, chain) > refused.nonce {
+        // It is the last of them that stands for them, and it is final only where all are.
+        if gone.is_final {
+            return self.next_nonce(account, chain).await.map(Some);
+        }
+        if look.latest > nonce || self.book()?.next_nonce(account, chain) > nonce {
             return wait();
         }
-        Ok(Some(refused.nonce))
+        Ok(Some(nonce))
+    }
+
+    /// The same transaction, at a price that tells it from all others with its nonce: one that two
+    /// calls shared would be told to both as sent.
+    fn unlike_others(
+        &self,
+        account: Address,
+        transaction: Transaction,
+    ) -> Result<Transaction, HostError> {
+        let Transaction(mut made) = transaction;
+        let others = self
+            .book()?
+            .with_nonce(account, ChainId(made.chain_id), made.nonce);
+        if others.len() >= MAX_REFUSED {
+            let nonce = made.nonce;
+            tracing::error!(%account, chain = made.chain_id, nonce, "the chain has refused {MAX_REFUSED} transactions of the account with this nonce: no other is made");
+            let message = "the chain refuses the account's transactions: the operator reads why in the engine's log";
+            return Err(accounts::error(
+                HostErrorKind::Unavailable,
+                message.to_owned(),
+            ));
+        }
+        let others: Vec<_> = others.iter().filter_map(unsigned).collect();
+        while others.contains(&made) {
+            made.max_fee_per_gas = made.max_fee_per_gas.saturating_sub(1);
+            made.max_priority_fee_per_gas = made.max_priority_fee_per_gas.min(made.max_fee_per_gas);
+            if made.max_fee_per_gas == 0 {
+                return Err(lost(ChainId(made.chain_id)));
+            }
+        }
+        Ok(Transaction(made))
     }
 
     /// The transaction as the chain and the operator's rule want it, held against what the account
@@ -118,18 +182,13 @@ impl Inner {
             rule,
             ..
         } = order;
-        let book = self.book()?;
-        // Two calls that ask for the same in one place must not share the one transaction: of each
-        // it would be said that it was sent.
-        let before = book.with_nonce(asked.from, *chain, nonce);
-        let gas = outlook.gas.saturating_add(before);
-        rules::check_gas(rule, gas).map_err(|error| denied(&error))?;
+        rules::check_gas(rule, outlook.gas).map_err(|error| denied(&error))?;
         let offer = outlook.market.offer(asked, rule.max_fee_per_gas);
         let Fees { max_fee, tip } =
             offer.map_err(|dear| accounts::error(HostErrorKind::Unavailable, dear.to_string()))?;
         let next = Spent {
             value: asked.value,
-            fees: most_fees(gas, max_fee),
+            fees: most_fees(outlook.gas, max_fee),
         };
         let needed = next.value.saturating_add(next.fees);
         if needed > outlook.balance {
@@ -139,6 +198,7 @@ impl Inner {
             );
             return Err(accounts::error(HostErrorKind::Unavailable, message));
         }
+        let book = self.book()?;
         let day = now_ms().saturating_sub(DAY_MS);
         let spent = book.spent_with((module, asked.from, *chain), day, (nonce, next));
         rules::check_day(rule, spent).map_err(|error| denied(&error))?;
@@ -152,7 +212,7 @@ impl Inner {
         Ok(Transaction(TxEip1559 {
             chain_id: chain.0,
             nonce,
-            gas_limit: gas,
+            gas_limit: outlook.gas,
             max_fee_per_gas: max_fee,
             max_priority_fee_per_gas: tip,
             to: asked.to,
@@ -265,6 +325,34 @@ impl Inner {
             tracing::debug!(%chain, %hash, "not taken again: {error}");
         }
     }
+}
+
+/// What was signed, without the signature.
+fn unsigned(raw: &Bytes) -> Option<TxEip1559> {
+    let signed = TxEip1559::eip2718_decode(&mut raw.as_ref()).ok()?;
+    Some(signed.strip_signature())
+}
+
+/// Whether one that was refused does what is wanted now, at a price within the rule's: then it is
+/// handed over again, and nothing else is signed.
+fn is_as_good(gone: &SentTransaction, order: &Order, wanted: &Transaction) -> bool {
+    let Transaction(wanted) = wanted;
+    let Some(was) = unsigned(&gone.raw) else {
+        return false;
+    };
+    let rule = &order.rule;
+    let is_priced = match order.asked.max_fee {
+        // But for what tells it from others.
+        Some(fee) => was.max_fee_per_gas.saturating_add(MAX_REFUSED as u128) >= fee,
+        None => was.max_fee_per_gas.saturating_mul(2) >= wanted.max_fee_per_gas,
+    };
+    gone.asked == order.asked.digest(order.chain)
+        && gone.nonce == wanted.nonce
+        && was.access_list == wanted.access_list
+        && was.gas_limit >= wanted.gas_limit
+        && was.gas_limit <= rule.max_gas
+        && was.max_fee_per_gas <= rule.max_fee_per_gas
+        && is_priced
 }
 
 fn access_list(list: &[(Address, Vec<B256>)]) -> AccessList {

@@ -50,11 +50,17 @@ pub(crate) struct Look {
     pub(crate) seen: Vec<Seen>,
 }
 
+impl Seen {
+    /// Whether the chain has it, in a block or not.
+    pub(crate) fn is_there(&self) -> bool {
+        self.is_known || self.receipt.is_some()
+    }
+}
+
 impl Look {
-    /// Whether the chain has any of them, in a block or not.
+    /// Whether the chain has any of them.
     pub(crate) fn has_any(&self) -> bool {
-        let has = |seen: &Seen| seen.is_known || seen.receipt.is_some();
-        self.seen.iter().any(has)
+        self.seen.iter().any(Seen::is_there)
     }
 }
 

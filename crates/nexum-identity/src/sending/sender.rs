@@ -44,8 +44,8 @@ pub(crate) struct Inner {
 /// What was seen of transactions when they were last looked at, by number.
 #[derive(Default)]
 pub(super) struct Watch {
-    /// Those that seem to have been replaced.
-    pub(super) doubtful: BTreeSet<u64>,
+    /// Those that seem to be gone, and whether for good.
+    pub(super) doubtful: BTreeSet<(u64, bool)>,
     /// Those that the chain has lost, which was told.
     pub(super) lost: BTreeSet<u64>,
 }
@@ -87,9 +87,9 @@ pub(crate) struct Order {
 pub(super) enum Earlier {
     /// It is as good as sent.
     Sent(SentTransaction),
-    /// It cannot land, or only in the place of the new one: the account's nonce must be this one,
-    /// or beyond it already.
-    Refused(SentTransaction),
+    /// It was refused, or another one has its nonce: a new one takes its place, or comes once that
+    /// is gone for good.
+    Gone(SentTransaction),
     None,
 }
 
@@ -256,7 +256,7 @@ impl Inner {
         let _turn = turn.lock().await;
         match self.earlier(order)? {
             Earlier::Sent(sent) => Ok(Some(sent)),
-            Earlier::Refused(_) | Earlier::None => Ok(None),
+            Earlier::Gone(_) | Earlier::None => Ok(None),
         }
     }
 
@@ -266,16 +266,18 @@ impl Inner {
             return Ok(Earlier::None);
         };
         match sent.fate {
-            Fate::Refused => return Ok(Earlier::Refused(sent)),
-            Fate::Replaced if sent.is_final => return Ok(Earlier::None),
-            Fate::Replaced => {
+            Fate::Refused => return Ok(Earlier::Gone(sent)),
+            Fate::Replaced if sent.is_final => return Ok(Earlier::Gone(sent)),
+            // Of two with one nonce, one lands.
+            Fate::Pending if !self.book()?.has_other_at(&sent) => {}
+            Fate::Pending | Fate::Replaced => {
                 let message = format!(
-                    "another transaction has taken the nonce {} of {}, and that may still change",
+                    "another transaction may have the nonce {} of {}, and that is not decided yet",
                     sent.nonce, sent.hash
                 );
                 return Err(accounts::error(HostErrorKind::Unavailable, message));
             }
-            Fate::Pending | Fate::Landed { .. } => {}
+            Fate::Landed { .. } => {}
         }
         if sent.asked != order.asked.digest(order.chain) {
             let hash = sent.hash;

@@ -1,11 +1,14 @@
 //! Looks after what was sent until its fate cannot change any more: hands over again what the chain
 //! has lost, and tells what has landed, was reverted, or was replaced.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::future::join_all;
 use nexum_types::{Address, ChainId, Fate, HostError, SentTransaction};
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     book::{Book, DAY_MS},
@@ -39,8 +42,21 @@ impl Sender {
     pub async fn tend(&self) {
         let inner = &self.0;
         let mut all_at = Instant::now();
+        // None waits for another's chain. They end with this.
+        let mut looking = JoinSet::new();
+        let mut busy = BTreeSet::new();
         loop {
             let began = Instant::now();
+            while let Some(ended) = looking.try_join_next() {
+                match ended {
+                    Ok(of) => drop(busy.remove(&of)),
+                    // A panic is a fault of the engine's own; whose it was is not known any more.
+                    Err(error) => {
+                        tracing::error!("looking after transactions came to grief: {error}");
+                        busy.clear();
+                    }
+                }
+            }
             inner.settle().await;
             let is_whole = began >= all_at;
             if is_whole {
@@ -51,12 +67,18 @@ impl Sender {
             if open.values().flatten().any(is_to_land) {
                 next = Some(began + EVERY);
             }
-            // None waits for another's chain.
-            let all = open.into_iter().map(|((account, chain), mut sent)| {
+            for (of, mut sent) in open {
                 sent.retain(|sent| is_whole || is_to_land(sent));
-                inner.look_after(account, chain, sent)
-            });
-            join_all(all).await;
+                if sent.is_empty() || !busy.insert(of) {
+                    continue;
+                }
+                let ids: Vec<_> = sent.iter().map(|sent| sent.id).collect();
+                let inner = Arc::clone(inner);
+                looking.spawn(async move {
+                    inner.look_after(of, &ids).await;
+                    of
+                });
+            }
             tokio::select! {
                 () = inner.wake.notified() => {}
                 () = at(next) => {}
@@ -94,22 +116,19 @@ impl Inner {
         }
     }
 
-    /// Looks after an account's transactions on one chain, in their order.
-    async fn look_after(
-        self: &Arc<Self>,
-        account: Address,
-        chain: ChainId,
-        open: Vec<SentTransaction>,
-    ) {
-        for some in open.chunks(AT_ONCE) {
+    /// Looks after transactions of an account on one chain, in their order.
+    async fn look_after(self: &Arc<Self>, (account, chain): (Address, ChainId), ids: &[u64]) {
+        for some in ids.chunks(AT_ONCE) {
             let lost = {
                 // What is just being made is not known to the chain yet.
                 let turn = self.turn(account, chain);
                 let Ok(_turn) = turn.try_lock() else { return };
+                let some = self.book.get().map(|book| book.of_ids(some));
+                let some = some.unwrap_or_default();
                 let hashes: Vec<_> = some.iter().map(|sent| sent.hash).collect();
                 let look = outlook::look(&*self.reads, chain, account, &hashes).await;
                 let judged = match look {
-                    Ok(look) => self.judge_all(some, &look).await,
+                    Ok(look) => self.judge_all(&some, &look).await,
                     Err(error) => Err(error),
                 };
                 judged.unwrap_or_else(|error| {
@@ -118,9 +137,7 @@ impl Inner {
                 })
             };
             // It changes nothing of theirs, and so needs no turn.
-            for sent in lost {
-                self.hand_over_again(&sent).await;
-            }
+            join_all(lost.iter().map(|sent| self.hand_over_again(sent))).await;
         }
     }
 
@@ -136,27 +153,27 @@ impl Inner {
         for (sent, seen) in open.iter().zip(&look.seen) {
             let verdict = judge(sent, *seen, (look.latest, look.finalized), now);
             let is_news = verdict.fate != sent.fate;
-            // Two nodes that answer together may be of two minds, and no fate is worse than this.
-            let is_doubtful = is_news && verdict.fate == Fate::Replaced && self.doubts(sent.id);
-            if !is_doubtful && (is_news || verdict.is_final != sent.is_final) {
-                // That it was replaced is final in a later look at the earliest.
-                let is_final = verdict.is_final && (!is_news || verdict.fate != Fate::Replaced);
-                changed.push((
-                    sent,
-                    Verdict {
-                        is_final,
-                        ..verdict
-                    },
-                ));
+            let is_gone = matches!(verdict.fate, Fate::Replaced | Fate::Refused);
+            // That it was replaced is final in a later look at the earliest.
+            let is_final = verdict.is_final && !(is_news && verdict.fate == Fate::Replaced);
+            let verdict = Verdict {
+                is_final,
+                ..verdict
+            };
+            if is_news || is_final != sent.is_final {
+                // Two nodes that answer together may be of two minds, and no fate is worse.
+                if !is_gone || self.has_said(sent.id, is_final) {
+                    changed.push((sent, verdict));
+                }
+            }
+            if !is_gone {
+                self.watch().doubtful.retain(|(id, _)| *id != sent.id);
             }
             if verdict.is_lost {
                 self.tell_lost(sent);
                 lost.push(sent.clone());
             } else {
                 self.watch().lost.remove(&sent.id);
-            }
-            if verdict.fate != Fate::Replaced {
-                self.watch().doubtful.remove(&sent.id);
             }
         }
         if changed.is_empty() {
@@ -182,9 +199,9 @@ impl Inner {
         Ok(lost)
     }
 
-    /// Whether nobody has said so before.
-    fn doubts(&self, id: u64) -> bool {
-        self.watch().doubtful.insert(id)
+    /// Whether a look before has said so, too: that it is gone, or gone for good.
+    fn has_said(&self, id: u64, is_final: bool) -> bool {
+        !self.watch().doubtful.insert((id, is_final))
     }
 
     /// Once for as long as it is lost.

@@ -54,6 +54,10 @@ impl Outside {
         self.known.lock().unwrap().insert(hash);
     }
 
+    fn forgets(&self, hash: B256) {
+        self.known.lock().unwrap().remove(&hash);
+    }
+
     fn given(&self) -> Vec<B256> {
         self.given.lock().unwrap().clone()
     }
@@ -308,12 +312,13 @@ async fn a_call_waits_while_its_refused_transaction_could_still_land() {
     outside.counts(1, 1);
     let waits = engine.send(1, 0, 5).await;
     assert_eq!(kind(&waits), Some(HostErrorKind::Unavailable));
-    // The chain knows it by now.
+    // A node that lags behind may still have it: it cannot land any more, where the other has.
     let hash = outside.on_disk()[0].hash;
     outside.knows(hash);
-    assert_eq!(engine.send(1, 0, 5).await, Ok(hash));
-    assert_eq!(outside.on_disk()[0].fate, Fate::Pending);
+    let waits = engine.send(1, 0, 5).await;
+    assert_eq!(kind(&waits), Some(HostErrorKind::Unavailable));
     assert_eq!(outside.on_disk().len(), 2);
+    outside.forgets(hash);
     // What was refused for good, and is known to nobody, is made anew.
     let refused = SentTransaction {
         fate: Fate::Refused,
@@ -324,6 +329,23 @@ async fn a_call_waits_while_its_refused_transaction_could_still_land() {
     let engine = Engine::start(&outside);
     engine.send(1, 0, 5).await.unwrap();
     assert_eq!(outside.on_disk()[2].nonce, 1);
+}
+
+#[tokio::test]
+async fn what_was_refused_and_is_there_after_all_is_the_calls() {
+    let outside = Arc::new(Outside::default());
+    let engine = Engine::start(&outside);
+    outside.is(Mood::Refuses);
+    engine.send(1, 0, 5).await.unwrap_err();
+    let hash = outside.on_disk()[0].hash;
+    // The same again is the same one, handed over once more.
+    engine.send(1, 0, 5).await.unwrap_err();
+    assert_eq!(outside.given(), [hash, hash]);
+    assert_eq!(outside.on_disk().len(), 1);
+    outside.knows(hash);
+    assert_eq!(engine.send(1, 0, 5).await, Ok(hash));
+    assert_eq!(outside.on_disk()[0].fate, Fate::Pending);
+    assert_eq!(outside.on_disk().len(), 1);
 }
 
 /// A node that refuses what it keeps cannot get more out of an account than a day's ceiling.
