@@ -1,7 +1,7 @@
 //! What a wallet answers to, through `chain`: the module's own accounts, and transactions under the
 //! operator's rules, each made once. The chain that modules send on is anvil.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Instant};
 
 use nexum_engine::ModuleStatus;
 use nexum_identity::{Key, KeyFile, KeyFolder, Password, Save, TypedData, WriteCost};
@@ -13,7 +13,7 @@ use crate::{
     evidence::State,
     exposition::scrape,
     log,
-    world::{CHAIN, Module, Via, World, name, server},
+    world::{CHAIN, DEADLINE, Module, Via, World, name, server},
 };
 
 /// The chain of anvil's.
@@ -587,8 +587,9 @@ async fn a_dropped_transaction_is_handed_over_again_and_a_replaced_one_told() {
         "the chain does not have the transaction: it is handed over again",
     )
     .await;
+    let deadline = Instant::now() + DEADLINE;
     while !known().await {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        assert!(Instant::now() < deadline, "it is not handed over again");
     }
     anvil.mine(1).await.unwrap();
     log::says("forgotten", "the transaction is in a block").await;
