@@ -52,17 +52,15 @@ impl Book {
     /// The transaction of a call: of those that were made for it in each other's place the one that
     /// has landed or can, or else one that still might, or else the last.
     pub(crate) fn of_call(&self, call: CallId, index: u32) -> Option<SentTransaction> {
-        let all = self.all();
-        let its = all.values().rev();
-        let its = its.filter(|sent| sent.call == call && sent.index == index);
-        let rank = |sent: &&SentTransaction| match sent.fate {
+        let its = self.all_of_call(call, index).into_iter().rev();
+        let rank = |sent: &SentTransaction| match sent.fate {
             Fate::Landed { .. } => 0,
             Fate::Pending => 1,
             Fate::Replaced | Fate::Refused if !sent.is_final => 2,
             Fate::Replaced | Fate::Refused => 3,
         };
         // Of several, the first one, which is the newest.
-        its.min_by_key(rank).cloned()
+        its.min_by_key(rank)
     }
 
     /// All that were made for it in each other's place.
@@ -87,10 +85,8 @@ impl Book {
 
     /// Whether another one of the account's has this one's nonce, and can have landed with it.
     pub(crate) fn has_rival(&self, of: &SentTransaction) -> bool {
-        let rivals = |sent: &SentTransaction| {
-            is_of(sent, of.account, of.chain) && sent.nonce == of.nonce && sent.id != of.id
-        };
-        self.all().values().any(rivals)
+        let is_other = |sent: &SentTransaction| has_nonce_of(sent, of) && sent.id != of.id;
+        self.all().values().any(is_other)
     }
 
     /// The nonce after those of the account's transactions that can land.
@@ -115,8 +111,7 @@ impl Book {
     /// Whether one of another call can land, or has, with this one's nonce.
     pub(crate) fn has_other_at(&self, of: &SentTransaction) -> bool {
         let is_other = |sent: &SentTransaction| {
-            is_of(sent, of.account, of.chain)
-                && sent.nonce == of.nonce
+            has_nonce_of(sent, of)
                 && (sent.call, sent.index) != (of.call, of.index)
                 && matches!(sent.fate, Fate::Pending | Fate::Landed { .. })
         };
@@ -133,9 +128,9 @@ impl Book {
     }
 
     /// What a module can have sent from an account since then, with `next` at that nonce: of each
-    /// nonce the most, since one of
-    /// those that have it lands at most. What the chain says of them does not count, since it may
-    /// not be so. What is dated later than now does: a clock may have been put back.
+    /// nonce the most, since one of those that have it lands at most. What the chain says of them
+    /// does not count, since it may not be so. What is dated later than now does: a clock may have
+    /// been put back.
     pub(crate) fn spent_with(
         &self,
         (module, account, chain): (&ModuleName, Address, ChainId),
@@ -203,12 +198,13 @@ impl Book {
         self.write(&changed, &[])
     }
 
-    /// The fate of one is that from now on. Blocks for the disk.
+    /// The fate of one is that from now on, and can change. Blocks for the disk.
     pub(crate) fn set_fate(&self, id: u64, fate: Fate) -> Result<(), BookError> {
         self.change(|sent| {
-            let changes = sent.id == id && sent.fate != fate;
+            let changes = sent.id == id && (sent.fate != fate || sent.is_final);
             if changes {
                 sent.fate = fate;
+                sent.is_final = false;
             }
             changes
         })
@@ -274,4 +270,8 @@ impl Book {
 
 fn is_of(sent: &SentTransaction, account: Address, chain: ChainId) -> bool {
     sent.account == account && sent.chain == chain
+}
+
+fn has_nonce_of(sent: &SentTransaction, of: &SentTransaction) -> bool {
+    is_of(sent, of.account, of.chain) && sent.nonce == of.nonce
 }

@@ -13,7 +13,7 @@ use nexum_types::{
 
 use super::{
     Transaction,
-    book::{Book, DAY_MS},
+    book::DAY_MS,
     fees::Fees,
     outlook::{self, Outlook},
     rules::{self, OverCeiling, Spent},
@@ -117,17 +117,8 @@ impl Inner {
                 return wait();
             }
             let id = found.id;
-            let taken = move |book: &Book| {
-                book.change(|sent| {
-                    let is_it = sent.id == id;
-                    if is_it {
-                        sent.fate = Fate::Pending;
-                        sent.is_final = false;
-                    }
-                    is_it
-                })
-            };
-            self.on_disk(taken).await?;
+            self.on_disk(move |book| book.set_fate(id, Fate::Pending))
+                .await?;
             self.wake.notify_one();
             return Ok(None);
         }
