@@ -28,7 +28,15 @@ struct Lines {
     more: Condvar,
 }
 
-/// How an engine has ended.
+impl Lines {
+    /// All of them so far, each with its end, so that what follows begins a line of its own.
+    fn text(&self) -> String {
+        let lines = self.read.lock().unwrap();
+        lines.iter().flat_map(|line| [line, "\n"]).collect()
+    }
+}
+
+/// How an engine has ended. Its output is of whole lines.
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// `None` where a signal ended it.
@@ -77,7 +85,7 @@ impl Engine {
             !timeout.timed_out(),
             "no line with {text:?}, but\n{}\n{}",
             lines.join("\n"),
-            self.stderr.read.lock().unwrap().join("\n")
+            self.stderr.text()
         );
         found(&lines).unwrap()
     }
@@ -128,11 +136,10 @@ impl Engine {
         for reader in self.readers.drain(..) {
             reader.join().unwrap();
         }
-        let stderr = self.stderr.read.lock().unwrap().join("\n");
         Ended {
             code: status.code(),
             log: self.log(),
-            stderr,
+            stderr: self.stderr.text(),
         }
     }
 
@@ -151,7 +158,7 @@ impl Engine {
     }
 
     fn log(&self) -> String {
-        self.stdout.read.lock().unwrap().join("\n")
+        self.stdout.text()
     }
 }
 
