@@ -3,12 +3,15 @@
 //! Every answer that is not an error is the object named with its route in
 //! `docs/reference/admin-api.md`; an error is a [`Fault`].
 
+mod transactions;
+
 use nexum_chain::EndpointStats;
 use nexum_manifest::Problem;
 use nexum_store::DeadLetter;
 use nexum_types::{Cursor, Event, Source};
 use serde::{Deserialize, Serialize};
 
+pub use self::transactions::TransactionReport;
 pub use crate::{difference::Widening, logbook::LogLine};
 use crate::{modules::Origin, observe::ChainLook, status::ModuleStatus};
 

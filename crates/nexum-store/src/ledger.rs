@@ -5,7 +5,7 @@
 //! `format` of the table `host` is as in a module's file.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -19,10 +19,11 @@ use redb::{
 
 use crate::{
     StoreError,
-    dir::{DirLock, sync_dir},
+    dir::{DirLock, modules_dir, sync_dir},
     error::{Fault, guarded},
     format::{FORMAT_VERSION, HOST},
     module_store::storage,
+    staging::{ReadOnlyFile, Staging},
 };
 
 const TRANSACTIONS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("transactions");
@@ -54,9 +55,7 @@ impl Ledger {
         options.read(true).write(true).mode(0o600);
         let db = match options.open(&path) {
             Ok(file) if file.metadata().map_err(failed("read", &path))?.len() == 0 => {
-                // redb would begin a new one, and what was sent would be forgotten.
-                let detail = "it is empty".to_owned();
-                return Err(StoreError::Corrupt { path, detail });
+                return Err(empty(&path));
             }
             Ok(file) => guarded(&path, || {
                 let db = database(file)?;
@@ -87,10 +86,48 @@ impl Ledger {
     }
 }
 
-fn database(file: fs::File) -> Result<Database, Fault> {
+/// The transactions in a state directory, by number, for reading only: none where there is no file
+/// of them.
+///
+/// Works after an unclean end too. Refused while an engine has the state directory.
+pub fn inspect_transactions(state_dir: &Path) -> Result<Vec<SentTransaction>, StoreError> {
+    modules_dir(state_dir)?;
+    let _lock = DirLock::shared(state_dir)?;
+    let path = state_dir.join(LEDGER_FILE);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StoreError::io("open", &path, error)),
+    };
+    let failed = |error| StoreError::io("read", &path, error);
+    if file.metadata().map_err(failed)?.len() == 0 {
+        return Err(empty(&path));
+    }
+    // Never released, so that nothing is written.
+    let staging = Staging::over(Box::new(ReadOnlyFile(file))).map_err(failed)?;
+    guarded(&path, || {
+        let db = builder().create_with_backend(staging)?;
+        check(&db)?;
+        read_all(&db)
+    })
+}
+
+/// redb would begin a new one, and what was sent would be forgotten.
+fn empty(path: &Path) -> StoreError {
+    StoreError::Corrupt {
+        path: path.to_owned(),
+        detail: "it is empty".to_owned(),
+    }
+}
+
+fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
-    Ok(builder.create_with_backend(FileBackend::new(file)?)?)
+    builder
+}
+
+fn database(file: File) -> Result<Database, Fault> {
+    Ok(builder().create_with_backend(FileBackend::new(file)?)?)
 }
 
 fn begin(db: &Database) -> Result<(), Fault> {
@@ -114,19 +151,19 @@ fn check(db: &Database) -> Result<(), Fault> {
     }
 }
 
+fn read_all(db: &Database) -> Result<Vec<SentTransaction>, Fault> {
+    let table = db.begin_read()?.open_table(TRANSACTIONS)?;
+    let rows = table.iter()?;
+    rows.map(|row| {
+        postcard::from_bytes(row?.1.value())
+            .map_err(|error| Fault::Damaged(format!("a transaction: {error}")))
+    })
+    .collect()
+}
+
 impl TransactionLedger for Ledger {
     fn load(&self) -> Result<Vec<SentTransaction>, StateError> {
-        let all = guarded(&self.path, || {
-            let table = self.db.begin_read()?.open_table(TRANSACTIONS)?;
-            table
-                .iter()?
-                .map(|row| {
-                    postcard::from_bytes(row?.1.value())
-                        .map_err(|error| Fault::Damaged(format!("a transaction: {error}")))
-                })
-                .collect()
-        });
-        all.map_err(storage)
+        guarded(&self.path, || read_all(&self.db)).map_err(storage)
     }
 
     fn change(&self, put: &[SentTransaction], remove: &[u64]) -> Result<(), StateError> {

@@ -30,6 +30,6 @@ pub use error::StoreError;
 pub use format::FORMAT_VERSION;
 pub use history::{History, Step};
 pub use inspect::{Entries, Inspection, inspect};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, inspect_transactions};
 pub use letters::{DeadLetter, LetterChange, MAX_LETTERS, MAX_LETTERS_BYTES};
 pub use module_store::{Committed, ModuleStore, Page, Resynced, StoreOptions};

@@ -41,6 +41,9 @@ pub(crate) enum Command {
     /// Look at the state of modules, copy it, put it back, remove it.
     #[command(subcommand)]
     State(StateCommand),
+    /// See the transactions that were signed for modules, and what has become of them.
+    #[command(subcommand)]
+    Transaction(TransactionCommand),
     /// Make keystores for modules to sign with, and check them.
     #[command(subcommand)]
     Keystore(KeystoreCommand),
@@ -155,6 +158,37 @@ pub(crate) enum StateCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum TransactionCommand {
+    /// List them, oldest first, with or without a running engine.
+    ///
+    /// One is kept until its fate is final, its call is committed and a day has passed.
+    List(ListTransactionsArgs),
+    /// Show one, with all that is known of it.
+    Show(ShowTransactionArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListTransactionsArgs {
+    /// Only those of the module that runs under this name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) module: Option<ModuleName>,
+    /// Only those that are to land yet.
+    #[arg(long)]
+    pub(crate) pending: bool,
+    #[command(flatten)]
+    pub(crate) at: Where,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowTransactionArgs {
+    /// Its hash, or its number.
+    #[arg(value_name = "HASH")]
+    pub(crate) which: String,
+    #[command(flatten)]
+    pub(crate) at: Where,
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum KeystoreCommand {
     /// Make a new key, and write its keystore.
     ///
@@ -163,7 +197,8 @@ pub(crate) enum KeystoreCommand {
     /// Write the keystore of a key that you have.
     ///
     /// The key is never an argument, where others could see it: it comes from a file, or from
-    /// standard input. It is 64 hex digits, or with `--mnemonic` the English words of BIP-39.
+    /// standard input; a terminal is asked for it, and shows nothing of it. It is 64 hex digits, or
+    /// with `--mnemonic` the English words of BIP-39.
     Import(ImportArgs),
     /// List the keystores of the folder. Asks for no password.
     List(KeyFolderArgs),

@@ -21,13 +21,17 @@ mod resync;
 mod run;
 mod table;
 mod top;
+mod transactions;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use crate::{
-    cli::{Cli, Command, ConfigCommand, LettersCommand, ModuleCommand, StateCommand},
+    cli::{
+        Cli, Command, ConfigCommand, LettersCommand, ModuleCommand, StateCommand,
+        TransactionCommand,
+    },
     exit::Failure,
 };
 
@@ -37,6 +41,13 @@ fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Run { config } => run::run(config),
         Command::Config(ConfigCommand::Check { config, json }) => check::check(config, *json),
+        Command::Transaction(command) => {
+            let json = match command {
+                TransactionCommand::List(args) => args.at.json,
+                TransactionCommand::Show(args) => args.at.json,
+            };
+            asked(json, transactions::transactions(command))
+        }
         Command::Keystore(command) => keystore::keystore(command),
         Command::Completions { shell } => pages::completions(*shell),
         Command::Man { folder } => pages::manual(folder),

@@ -37,6 +37,7 @@ pub(super) fn router(core: Served) -> Router {
         .route("/v1/logs", get(logs::follow))
         .route("/v1/log-levels", get(logs::levels).put(logs::set_levels))
         .route("/v1/credentials/reload", post(reload_credentials))
+        .route("/v1/transactions", get(transactions))
         .route("/v1/modules", get(modules).post(load))
         .route("/v1/modules/{name}", get(module).delete(unload))
         .route("/v1/modules/{name}/restart", post(restart))
@@ -67,6 +68,13 @@ async fn engine(State(core): State<Served>) -> Answer<wire::EngineReport> {
 async fn reload_credentials(State(core): State<Served>) -> Answer<wire::Credentials> {
     let credentials = there(&core)?.reload_credentials().await? as u64;
     Ok(Json(wire::Credentials { credentials }))
+}
+
+async fn transactions(State(core): State<Served>) -> Answer<Vec<wire::TransactionReport>> {
+    let sent = there(&core)?.0.sender.transactions();
+    Ok(Json(
+        sent.iter().map(wire::TransactionReport::new).collect(),
+    ))
 }
 
 async fn modules(State(core): State<Served>) -> Answer<Vec<wire::ModuleReport>> {

@@ -72,6 +72,11 @@ impl Book {
         its.cloned().collect()
     }
 
+    /// All of them, by number.
+    pub(crate) fn list(&self) -> Vec<SentTransaction> {
+        self.all().values().cloned().collect()
+    }
+
     /// Those of these numbers, as they are now.
     pub(crate) fn of_ids(&self, ids: &[u64]) -> Vec<SentTransaction> {
         let all = self.all();

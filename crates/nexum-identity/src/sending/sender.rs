@@ -150,6 +150,13 @@ impl Sender {
         }
     }
 
+    /// The transactions that are known, by number: those whose fate can change, and those of the
+    /// last day.
+    #[must_use]
+    pub fn transactions(&self) -> Vec<SentTransaction> {
+        self.0.book.get().map(Book::list).unwrap_or_default()
+    }
+
     /// What has become of the transactions since the engine started.
     #[must_use]
     pub fn tallies(&self) -> BTreeMap<(Address, ChainId), AccountTally> {

@@ -5,7 +5,7 @@ use alloy_consensus::{
     transaction::{RlpEcdsaDecodableTx as _, RlpEcdsaEncodableTx as _},
 };
 use alloy_primitives::{Signature, TxKind, hex};
-use nexum_types::{B256, Bytes};
+use nexum_types::{Address, B256, Bytes};
 use serde_json::{Value, json};
 
 /// A transaction with a fee market's prices, complete but for its signature.
@@ -19,6 +19,43 @@ impl From<TxEip1559> for Transaction {
 }
 
 impl Transaction {
+    /// Whom it is to; none where it makes a contract.
+    #[must_use]
+    pub fn to(&self) -> Option<Address> {
+        self.0.to.to().copied()
+    }
+
+    /// What a unit of gas costs at most, in wei.
+    #[must_use]
+    pub fn max_fee_per_gas(&self) -> u128 {
+        self.0.max_fee_per_gas
+    }
+
+    /// What of that is for whoever makes the block, in wei.
+    #[must_use]
+    pub fn max_priority_fee_per_gas(&self) -> u128 {
+        self.0.max_priority_fee_per_gas
+    }
+
+    /// How much gas it may take.
+    #[must_use]
+    pub fn gas_limit(&self) -> u64 {
+        self.0.gas_limit
+    }
+
+    /// What it is called with; empty for a bare transfer.
+    #[must_use]
+    pub fn input(&self) -> &Bytes {
+        &self.0.input
+    }
+
+    /// The transaction in the bytes of a signed one (EIP-2718).
+    #[must_use]
+    pub fn of_signed(raw: &[u8]) -> Option<Self> {
+        let (transaction, _) = decode(raw)?;
+        Some(Self(transaction))
+    }
+
     /// The hash over which the signature is.
     #[must_use]
     pub fn digest(&self) -> B256 {
@@ -33,9 +70,9 @@ impl Transaction {
     }
 
     /// The signature in the bytes of a signed transaction (EIP-2718), where that is this one.
-    pub(crate) fn signature_in(&self, mut raw: &[u8]) -> Option<Signature> {
-        let signed = TxEip1559::eip2718_decode(&mut raw).ok()?;
-        (raw.is_empty() && *signed.tx() == self.0).then(|| *signed.signature())
+    pub(crate) fn signature_in(&self, raw: &[u8]) -> Option<Signature> {
+        let (transaction, signature) = decode(raw)?;
+        (transaction == self.0).then_some(signature)
     }
 
     /// The parameter of `eth_signTransaction`, but for the account.
@@ -72,4 +109,11 @@ impl Transaction {
         }
         object
     }
+}
+
+/// Of a signed transaction, with nothing after it.
+fn decode(mut raw: &[u8]) -> Option<(TxEip1559, Signature)> {
+    let signed = TxEip1559::eip2718_decode(&mut raw).ok()?;
+    let (transaction, signature, _) = signed.into_parts();
+    raw.is_empty().then_some((transaction, signature))
 }

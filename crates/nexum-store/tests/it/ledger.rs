@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use nexum_store::{StateDir, StoreError};
+use nexum_store::{StateDir, StoreError, inspect_transactions};
 use nexum_types::{
     Address, B256, Bytes, CallId, ChainId, Fate, SentTransaction, TransactionLedger as _, U256,
 };
@@ -84,6 +84,39 @@ fn a_file_that_is_damaged_or_newer_is_refused_and_left_alone() {
     for text in ["", "no database"] {
         fs::write(&file, text).unwrap();
         let error = dir.open_ledger().unwrap_err();
+        assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    }
+}
+
+#[test]
+fn looking_reads_what_is_there_and_writes_nothing() {
+    let parent = tempfile::tempdir().unwrap();
+    let path = parent.path().join("state");
+    let error = inspect_transactions(&path).unwrap_err();
+    assert!(
+        matches!(error, StoreError::MissingStateDir { .. }),
+        "{error}"
+    );
+    let dir = StateDir::open(&path).unwrap();
+    let ledger = dir.open_ledger().unwrap();
+    ledger.change(&[sent(1), sent(2)], &[]).unwrap();
+    let error = inspect_transactions(&path).unwrap_err();
+    assert!(matches!(error, StoreError::Locked { .. }), "{error}");
+
+    // As a crash leaves it: open, and not closed.
+    let copy = parent.path().join("copy");
+    fs::create_dir(&copy).unwrap();
+    assert_eq!(inspect_transactions(&copy).unwrap(), []);
+    let file = copy.join("transactions.redb");
+    fs::copy(path.join("transactions.redb"), &file).unwrap();
+    let before = fs::read(&file).unwrap();
+    assert_eq!(inspect_transactions(&copy).unwrap(), [sent(1), sent(2)]);
+    assert_eq!(fs::read(&file).unwrap(), before);
+
+    for text in ["", "no database"] {
+        fs::write(&file, text).unwrap();
+        let error = inspect_transactions(&copy).unwrap_err();
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
     }

@@ -205,6 +205,9 @@ fn each_account_is_topped_up_once_whatever_crashes_and_no_secret_is_told() {
     }
     // A kill may take a line with it that was not written yet.
     assert!(!audited.is_empty() && audited.is_subset(&told("landed")));
+    let listed = folder.nexum(&["transaction", "list", "--json"]);
+    assert!(stdout(&listed).contains("\"module\":\"fee-guard\""));
+    clean("transaction list", &listed.stdout);
     let inspected = stdout(&folder.nexum(&["state", "inspect", "fee-guard"]));
     assert!(inspected.contains("plan/"), "{inspected}");
     for file in ["modules/fee-guard.redb", "transactions.redb"] {

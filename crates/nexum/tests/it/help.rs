@@ -4,7 +4,7 @@ use std::{env, fs, path::Path};
 
 use crate::folder::{Folder, stdout};
 
-const COMMANDS: [&[&str]; 33] = [
+const COMMANDS: [&[&str]; 36] = [
     &[],
     &["run"],
     &["config"],
@@ -27,6 +27,9 @@ const COMMANDS: [&[&str]; 33] = [
     &["state", "backup"],
     &["state", "restore"],
     &["state", "purge"],
+    &["transaction"],
+    &["transaction", "list"],
+    &["transaction", "show"],
     &["keystore"],
     &["keystore", "new"],
     &["keystore", "import"],

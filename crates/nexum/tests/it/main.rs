@@ -1,7 +1,8 @@
 //! The real binary, as an operator meets it: files in a folder, a node on a port, signals, exit
 //! codes, and what is printed.
 //!
-//! [`folder`], [`engine`], [`node`], [`browser`] and [`page_server`] set the stage; every other module has one subject.
+//! [`folder`], [`engine`], [`node`], [`money`], [`browser`] and [`page_server`] set the
+//! stage; every other module has one subject.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 

@@ -93,7 +93,7 @@ fn a_second_signal_ends_it_at_once() {
         assert!(asked.elapsed() < Duration::from_secs(20), "it waited");
         assert_eq!(
             ended.stderr,
-            format!("{name}: exiting at once; what was not committed is delivered again")
+            format!("{name}: exiting at once; what was not committed is delivered again\n")
         );
         assert_eq!(folder.state("slow").cursor(), None);
     }
