@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::{
     ServerConfig,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
@@ -119,7 +119,26 @@ impl WebServer {
         names: &[&str],
         answers: impl Fn(&WebRequest) -> Reply + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let config = authority.server_config(names).map_err(io::Error::other)?;
+        Self::serve_tls(authority.server_config(names, Validity::Now), answers).await
+    }
+
+    /// The same with a certificate that was good until the end of the year 1999.
+    ///
+    /// # Errors
+    /// There is no port, or a name is none.
+    pub async fn start_tls_expired(
+        authority: &Authority,
+        names: &[&str],
+        answers: impl Fn(&WebRequest) -> Reply + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        Self::serve_tls(authority.server_config(names, Validity::Past), answers).await
+    }
+
+    async fn serve_tls(
+        config: Result<ServerConfig, CertificateError>,
+        answers: impl Fn(&WebRequest) -> Reply + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let config = config.map_err(io::Error::other)?;
         Self::serve(Some(TlsAcceptor::from(Arc::new(config))), Arc::new(answers)).await
     }
 
@@ -293,6 +312,13 @@ pub enum CertificateError {
     Serve(rustls::Error),
 }
 
+/// When a certificate holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Validity {
+    Now,
+    Past,
+}
+
 /// An authority of a test's own, which nobody trusts who is not told to.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -316,9 +342,16 @@ impl Authority {
         self.0.pem()
     }
 
-    fn server_config(&self, names: &[&str]) -> Result<ServerConfig, CertificateError> {
+    fn server_config(
+        &self,
+        names: &[&str],
+        validity: Validity,
+    ) -> Result<ServerConfig, CertificateError> {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
-        let params = CertificateParams::new(names).map_err(CertificateError::Make)?;
+        let mut params = CertificateParams::new(names).map_err(CertificateError::Make)?;
+        if validity == Validity::Past {
+            params.not_after = date_time_ymd(2000, 1, 1);
+        }
         let key = KeyPair::generate().map_err(CertificateError::Make)?;
         let certificate = params
             .signed_by(&key, &self.0)

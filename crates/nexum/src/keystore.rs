@@ -67,8 +67,7 @@ fn new(args: &NewKeyArgs) -> Result<(), Failure> {
 fn import(args: &ImportArgs) -> Result<(), Failure> {
     let text = match &args.from {
         Some(path) if path.as_os_str() != "-" => secret_of_file(path)?,
-        _ => secret_of(&mut io::stdin().lock())
-            .map_err(|error| Failure::other("standard input", error))?,
+        _ => secret_of_input(args.mnemonic)?,
     };
     let refused = |error: String, help: &str| Failure::refused("the key", error, help);
     let key = if args.mnemonic {
@@ -90,6 +89,19 @@ fn import(args: &ImportArgs) -> Result<(), Failure> {
         })?
     };
     save(&key, &args.new)
+}
+
+/// What standard input has. A terminal is asked, and shows nothing of what is typed.
+fn secret_of_input(mnemonic: bool) -> Result<Zeroizing<String>, Failure> {
+    let question = match mnemonic {
+        true => "The words of the mnemonic: ",
+        false => "The key, in hex: ",
+    };
+    match prompt::key(question)? {
+        Some(typed) => Ok(typed),
+        None => secret_of(&mut io::stdin().lock())
+            .map_err(|error| Failure::other("standard input", error)),
+    }
 }
 
 fn save(key: &Key, args: &NewKeyArgs) -> Result<(), Failure> {

@@ -7,7 +7,10 @@ use nexum_http::ModuleHttp;
 use nexum_manifest::HttpSettings;
 use nexum_testkit::web::{Authority, Reply, WebServer, head};
 use nexum_types::HostErrorKind::{Timeout, Unavailable};
-use tokio::{io::AsyncWriteExt as _, net::TcpListener};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpListener, TcpSocket, TcpStream},
+};
 
 use crate::support::{Names, egress, fetch, get, grants, open, request, told};
 
@@ -251,10 +254,21 @@ async fn a_certificate_that_does_not_hold_is_no_server() {
     let of_others = WebServer::start_tls(&theirs, &["api.example.org"], answer)
         .await
         .unwrap();
+    let expired = WebServer::start_tls_expired(&ours, &["api.example.org"], answer)
+        .await
+        .unwrap();
     let plain = speaks_at_once().await;
-    let urls: Vec<_> = [good.port(), named_otherwise.port(), of_others.port(), plain]
+    let bad = [
+        (&named_otherwise, "another name"),
+        (&of_others, "another authority"),
+        (&expired, "it has expired"),
+    ];
+    let ports = bad.iter().map(|(server, _)| server.port());
+    let urls: Vec<_> = std::iter::once(good.port())
+        .chain(ports)
+        .chain([plain])
         .map(|port| format!("https://api.example.org:{port}"))
-        .to_vec();
+        .collect();
     let by_address = good.url();
     let allow: Vec<_> = urls
         .iter()
@@ -271,10 +285,8 @@ async fn a_certificate_that_does_not_hold_is_no_server() {
     for url in [&urls[0], &by_address] {
         assert_eq!(get(&http, url).await.unwrap().body, b"over TLS");
     }
-    for (url, why) in urls[1..]
-        .iter()
-        .zip(["another name", "another authority", "no TLS"])
-    {
+    let whys = bad.iter().map(|(_, why)| *why).chain(["no TLS"]);
+    for (url, why) in urls[1..].iter().zip(whys) {
         let (kind, message) = told(get(&http, url).await);
         assert_eq!(kind, Unavailable, "{why}");
         assert!(
@@ -282,7 +294,9 @@ async fn a_certificate_that_does_not_hold_is_no_server() {
             "{why}: {message}"
         );
     }
-    assert_eq!(of_others.seen().len() + named_otherwise.seen().len(), 0);
+    for (server, why) in bad {
+        assert_eq!(server.seen().len(), 0, "{why}");
+    }
     // Without the operator's word the authority is nobody.
     let settings = HttpSettings {
         authorities: None,
@@ -294,6 +308,41 @@ async fn a_certificate_that_does_not_hold_is_no_server() {
         kind == Unavailable && message.starts_with("no secure connection to"),
         "{message}"
     );
+}
+
+/// A port at which a connection is begun and never made: the queue of those that wait to be accepted
+/// is full. The sockets keep it so.
+async fn takes_nobody_in() -> (u16, Vec<TcpStream>, TcpListener) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    while let Ok(connected) =
+        tokio::time::timeout(Duration::from_secs(1), TcpStream::connect(address)).await
+    {
+        waiting.push(connected.unwrap());
+        assert!(waiting.len() < 100, "the queue has no end");
+    }
+    (address.port(), waiting, listener)
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_connection_in_is_left() {
+    let (port, _waiting, _listener) = takes_nobody_in().await;
+    let url = format!("http://127.0.0.1:{port}");
+    let settings = HttpSettings {
+        connect_timeout: Duration::from_millis(300),
+        idle_timeout: Duration::from_secs(600),
+        request_timeout: Duration::from_secs(600),
+        ..open(&[&url])
+    };
+    let http = egress(settings, &Names::new(&[])).of(grants(&[&url]));
+    let mut patient = request("POST", &url);
+    patient.timeout = None;
+    let failure = fetch(&http, patient).await.unwrap_err();
+    assert_eq!(failure.error.kind, Timeout, "{}", failure.error);
+    assert!(!failure.was_sent, "nobody was there to get it");
 }
 
 #[tokio::test]

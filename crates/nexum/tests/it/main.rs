@@ -1,7 +1,7 @@
 //! The real binary, as an operator meets it: files in a folder, a node on a port, signals, exit
 //! codes, and what is printed.
 //!
-//! [`folder`], [`engine`], [`node`], [`money`], [`browser`] and [`page_server`] set the
+//! [`folder`], [`engine`], [`node`], [`money`], [`terminal`], [`browser`] and [`page_server`] set the
 //! stage; every other module has one subject.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
@@ -24,6 +24,7 @@ mod operate;
 mod page_server;
 mod policy;
 mod probes;
+mod prompts;
 mod quickstart;
 mod refusals;
 mod resync;
@@ -32,3 +33,4 @@ mod sending;
 mod signals;
 mod signing;
 mod status_page;
+mod terminal;
