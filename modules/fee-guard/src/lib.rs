@@ -12,7 +12,9 @@ mod notice;
 use std::collections::BTreeSet;
 
 use amount::Amount;
-use nexum_sdk::{future::try_join, local_store, prelude::*};
+use nexum_sdk::{
+    alloy::rpc_types::TransactionTrait as _, future::try_join, local_store, prelude::*,
+};
 use notice::{Kind, Notice};
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +22,9 @@ use serde::{Deserialize, Serialize};
 const PLANS: Journal<Plan, ()> = Journal::new("plan/");
 /// The top-ups that were sent and have not landed, by the account that they are for.
 const ON_THE_WAY: TypedMap<Address, OnTheWay> = TypedMap::new("on-the-way/");
-/// A top-up that no node knows after so long, in milliseconds, does not land any more: the engine
-/// hands over what nodes have lost, but not what another transaction has taken the place of.
-const LOST_AFTER_MS: u64 = 60 * 60 * 1000;
+/// A top-up that has not landed after so long, in milliseconds, is told, once. It still can land:
+/// the engine hands over what nodes have lost.
+const LONG_MS: u64 = 60 * 60 * 1000;
 
 /// Which accounts to keep, and how.
 #[derive(Debug, Clone, PartialEq, Eq, NexumConfig)]
@@ -62,6 +64,21 @@ struct OnTheWay {
     amount: Amount,
     /// When it was sent, in milliseconds since the Unix epoch.
     since: u64,
+    from: Address,
+    /// The nonce of `from` that it has, once a node has told.
+    nonce: Option<u64>,
+    /// Whether it was told that it takes long.
+    is_told: bool,
+}
+
+/// What has become of a top-up.
+enum Fate {
+    Landed,
+    Reverted,
+    /// Another transaction has its nonce, for good.
+    Replaced,
+    /// It can land yet.
+    Waits(OnTheWay),
 }
 
 struct FeeGuard {
@@ -131,36 +148,67 @@ impl FeeGuard {
             let Some(sent) = ON_THE_WAY.get(account)? else {
                 continue;
             };
-            let OnTheWay {
-                hash,
-                amount,
-                since,
-            } = sent;
-            let receipt = self.provider.get_transaction_receipt(hash);
-            let transaction = self.provider.get_transaction_by_hash(hash);
-            let (receipt, transaction) = try_join(receipt, transaction)
-                .await
-                .with_context(|| format!("what has become of {hash}"))?;
-            let is_old = tick.fired_at.saturating_sub(since) > LOST_AFTER_MS;
-            let (kind, reason) = match receipt {
-                Some(receipt) if receipt.status() => (Kind::Landed, None),
-                Some(_) => (Kind::Failed, Some("it reverted")),
-                None if transaction.is_none() && is_old => {
-                    (Kind::Failed, Some("no node knows it any more"))
+            let is_long = tick.fired_at.saturating_sub(sent.since) > LONG_MS;
+            let (kind, reason) = match self.fate(sent).await? {
+                Fate::Landed => (Kind::Landed, None),
+                Fate::Reverted => (Kind::Failed, Some("it reverted")),
+                Fate::Replaced => (Kind::Failed, Some("another transaction has its nonce")),
+                Fate::Waits(now) if is_long && !now.is_told => {
+                    let told = OnTheWay {
+                        is_told: true,
+                        ..now
+                    };
+                    ON_THE_WAY.insert(account, &told)?;
+                    (Kind::Waits, Some("it has not landed within an hour"))
                 }
-                None => continue,
+                Fate::Waits(now) => {
+                    if now != sent {
+                        ON_THE_WAY.insert(account, &now)?;
+                    }
+                    continue;
+                }
             };
-            ON_THE_WAY.remove(account)?;
+            if !matches!(kind, Kind::Waits) {
+                ON_THE_WAY.remove(account)?;
+            }
             self.tell(Notice {
                 kind,
                 account: *account,
-                amount,
-                hash: Some(hash),
+                amount: sent.amount,
+                hash: Some(sent.hash),
                 reason: reason.map(str::to_owned),
                 at: tick.fired_at,
             })?;
         }
         Ok(())
+    }
+
+    /// What has become of one. That no node knows it does not keep it from landing: only that its
+    /// nonce is used, in a block that stays, does.
+    async fn fate(&self, sent: OnTheWay) -> Result<Fate> {
+        let OnTheWay { hash, from, .. } = sent;
+        let receipt = self.provider.get_transaction_receipt(hash);
+        let transaction = self.provider.get_transaction_by_hash(hash);
+        let (receipt, transaction) = try_join(receipt, transaction)
+            .await
+            .with_context(|| format!("what has become of {hash}"))?;
+        match (receipt, transaction, sent.nonce) {
+            (Some(receipt), _, _) if receipt.status() => return Ok(Fate::Landed),
+            (Some(_), _, _) => return Ok(Fate::Reverted),
+            (None, Some(transaction), _) => {
+                let nonce = Some(transaction.nonce());
+                return Ok(Fate::Waits(OnTheWay { nonce, ..sent }));
+            }
+            (None, None, None) => return Ok(Fate::Waits(sent)),
+            (None, None, Some(_)) => {}
+        }
+        let used = self.provider.get_transaction_count(from).finalized().await;
+        match used.context("the last final block") {
+            Ok(used) if sent.nonce.is_some_and(|nonce| nonce < used) => Ok(Fate::Replaced),
+            Err(error) if error.may_pass() => Err(error),
+            // Or the chain knows of no final block.
+            Ok(_) | Err(_) => Ok(Fate::Waits(sent)),
+        }
     }
 
     /// What the accounts that have less than the floor, and nothing on the way, lack of the
@@ -201,11 +249,13 @@ impl FeeGuard {
                 Err(error) => (Kind::Failed, None, Some(error.to_string())),
             };
             if let Some(hash) = hash {
-                let since = tick.fired_at;
                 let sent = OnTheWay {
                     hash,
                     amount,
-                    since,
+                    since: tick.fired_at,
+                    from: plan.from,
+                    nonce: None,
+                    is_told: false,
                 };
                 ON_THE_WAY.insert(&account, &sent)?;
             }

@@ -22,7 +22,9 @@ pub(crate) enum Kind {
     ToppedUp,
     /// It is in a block.
     Landed,
-    /// It was not sent, reverted, or got lost.
+    /// It has been on its way for long, and still can land.
+    Waits,
+    /// It was not sent, reverted, or another has its nonce.
     Failed,
 }
 
@@ -57,6 +59,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::ToppedUp => "topped-up",
             Self::Landed => "landed",
+            Self::Waits => "waits",
             Self::Failed => "failed",
         })
     }

@@ -204,20 +204,58 @@ fn one_that_reverts_is_told_and_tried_again() {
 }
 
 #[test]
-fn one_that_no_node_knows_is_given_up_after_a_while() {
-    let host =
-        host([(FIRST, "0"), (SECOND, "1")])
-            .on_request(CHAIN, "eth_getTransactionByHash", |_| Ok(Value::Null));
+fn one_that_nodes_have_lost_is_waited_for_until_another_has_its_nonce_for_good() {
+    let host = host([(FIRST, "0"), (SECOND, "1")]);
     let mut module = started(&host);
     module.tick("1m").unwrap();
+    // A node has told its nonce, which is the first.
     module.tick("1m").unwrap();
-    assert_eq!(warnings(&host), [""; 0]);
-    host.advance(Duration::from_millis(LOST_AFTER_MS));
-    module.tick("1m").unwrap();
-    module.tick("1m").unwrap();
+    let used = Rc::new(Cell::new(0_u64));
+    let final_count = Rc::clone(&used);
+    let host = host
+        .on_request(CHAIN, "eth_getTransactionByHash", |_| Ok(Value::Null))
+        .on_request(CHAIN, "eth_getTransactionCount", move |params| {
+            let is_final = params[1] == "finalized";
+            Ok(json!(format!(
+                "{:#x}",
+                if is_final { final_count.get() } else { 9 }
+            )))
+        });
+    for _ in 0..3 {
+        host.advance(Duration::from_millis(LONG_MS));
+        module.tick("1m").unwrap();
+    }
     let [warning] = warnings(&host).try_into().unwrap();
-    assert!(warning.ends_with("no node knows it any more"), "{warning}");
+    assert!(
+        warning.ends_with("it has not landed within an hour"),
+        "{warning}"
+    );
+    assert_eq!(sent(&host).len(), 1);
+
+    used.set(1);
+    module.tick("1m").unwrap();
+    let [_, warning] = warnings(&host).try_into().unwrap();
+    assert!(
+        warning.ends_with("another transaction has its nonce"),
+        "{warning}"
+    );
+    assert_eq!(sent(&host).len(), 1);
+    module.tick("1m").unwrap();
     assert_eq!(sent(&host).len(), 2);
+}
+
+#[test]
+fn one_of_which_no_node_has_told_the_nonce_is_waited_for() {
+    let host = host([(FIRST, "0"), (SECOND, "1")])
+        .on_request(CHAIN, "eth_getTransactionByHash", |_| Ok(Value::Null))
+        .on_request(CHAIN, "eth_getTransactionCount", |_| Ok(json!("0x9")));
+    let mut module = started(&host);
+    for _ in 0..3 {
+        module.tick("1m").unwrap();
+        host.advance(Duration::from_millis(LONG_MS));
+    }
+    assert_eq!(sent(&host).len(), 1);
+    assert_eq!(warnings(&host).len(), 1);
 }
 
 #[test]
