@@ -210,7 +210,9 @@ impl Engine {
             tracing::warn!(%place, help = problem.remedy(), "{}", problem.message());
         }
         let accounts = identities::open(&file, password).await?;
-        let sender = Sender::new(Arc::new(chains.clone()));
+        let clock = Arc::clone(host.clock());
+        let now = move || u64::try_from(clock.now().as_millis()).unwrap_or(u64::MAX);
+        let sender = Sender::new(Arc::new(chains.clone()), now);
         roster.sends(&sender);
         let cache = Arc::new(CodeCache::new(&config.state_dir));
         let loader = Loader {

@@ -26,6 +26,7 @@ pub(crate) fn of_module(accounts: &Accounts, bundle: &Bundle) -> ModuleAccounts 
         allowed: bundle.identity.methods.clone(),
         chains: manifest.chains.clone(),
         transactions: bundle.identity.transactions.clone(),
+        rate: bundle.ceilings.signature_rate(),
     };
     accounts.of_module(manifest.name.clone(), grant)
 }

@@ -134,6 +134,11 @@ impl Guest {
 
     /// Counts and tells what was denied.
     fn answered(&self, method: &str, answer: &Result<String, HostError>) {
+        let is_of_chain = |error: &HostError| error.domain == DOMAIN;
+        if self.is_for_accounts(method) && !answer.as_ref().is_err_and(is_of_chain) {
+            // Done where the accounts have answered.
+            return;
+        }
         self.usage.answered(Capability::Chain, answer);
         // Another denial than of the method has been told.
         if let Err(error) = answer

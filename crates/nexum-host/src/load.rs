@@ -237,6 +237,12 @@ fn listed(capabilities: &BTreeSet<Capability>) -> String {
 pub(crate) const CONTRACT_VERSION: &str = "0.3.0";
 
 impl Host {
+    /// Where modules get their time from.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// Sets up the wasm engine. Modules get their time from `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Result<Self, HostSetupError> {
         let mut config = Config::new();

@@ -36,7 +36,6 @@ impl Guest {
             Ok(_) if method != IdentityMethod::Accounts => {
                 // It cannot be taken back.
                 self.had_effect = true;
-                self.usage.signed(method);
             }
             // It may have been signed, and a node may have it.
             Err(error) if method == IdentityMethod::SendTransaction => {
@@ -56,6 +55,7 @@ impl Guest {
         let (message, account): (Bytes, Address) = read(params, "[message, account]")?;
         let event = self.log.event();
         let signature = self.identity.sign(account, &message, event).await?;
+        self.usage.signed(IdentityMethod::Sign);
         Ok(json(&signature))
     }
 
@@ -67,6 +67,7 @@ impl Guest {
         };
         let event = self.log.event();
         let signature = self.identity.sign_typed_data(account, &text, event).await?;
+        self.usage.signed(IdentityMethod::SignTypedData);
         Ok(json(&signature))
     }
 
@@ -79,9 +80,12 @@ impl Guest {
         };
         let event = self.log.event();
         let of = SendOf { call, index, event };
-        let hash = self.identity.send_transaction(chain, params, of).await?;
+        let sent = self.identity.send_transaction(chain, params, of).await?;
         self.sends += 1;
-        Ok(json(&hash))
+        if sent.is_new {
+            self.usage.signed(IdentityMethod::SendTransaction);
+        }
+        Ok(json(&sent.hash))
     }
 
     /// Whether a denial of that method has been told by [`answer_for_accounts`](Self::answer_for_accounts).

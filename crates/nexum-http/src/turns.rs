@@ -1,12 +1,9 @@
 //! How much is asked at a time: by one module, and by all of them.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use nexum_manifest::Rate;
-use nexum_types::Bucket;
+use nexum_types::Turns;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::failure::Failure;
@@ -16,27 +13,21 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// The rate of one module.
 #[derive(Debug)]
-pub(crate) struct ModuleRate(Mutex<Bucket>);
+pub(crate) struct ModuleRate(Turns);
 
 impl ModuleRate {
     pub(crate) fn new(rate: Rate) -> Self {
-        Self(Mutex::new(Bucket::full(
-            rate.per_second,
-            rate.burst,
-            Instant::now(),
-        )))
+        Self(Turns::new(rate.per_second, rate.burst))
     }
 
     /// Waits for a turn, if it comes soon. One that nobody waits for any more stays taken: a
     /// module that is cut off asks nothing for a while.
     pub(crate) async fn turn(&self) -> Result<(), Failure> {
-        let now = Instant::now();
-        let turn = {
-            let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            bucket.reserve(1, now, now + LONGEST_WAIT)
-        };
+        let turn = self.0.next(LONGEST_WAIT);
         let turn = turn.map_err(|over| Failure::OverRate(over.retry_in))?;
-        tokio::time::sleep_until(turn.into()).await;
+        if let Some(turn) = turn {
+            tokio::time::sleep_until(turn.into()).await;
+        }
         Ok(())
     }
 }

@@ -4,13 +4,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
+    time::Duration,
 };
 
-use nexum_manifest::{IdentityMethod, TransactionRule};
+use nexum_manifest::{IdentityMethod, Rate, TransactionRule};
 use nexum_types::{
     Address, AskedTransaction, B256, BoxFuture, Bytes, ChainId, ChainRpc, EventId, HostError,
-    HostErrorKind, IdentityAccess, ModuleName, SendOf,
+    HostErrorKind, IdentityAccess, ModuleName, SendOf, Sent, Turns,
 };
+use tokio::time::sleep_until;
 
 use crate::{
     Sender, SignError, Signer, ToSign, TypedData,
@@ -22,9 +24,11 @@ use crate::{
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
 const DOMAIN: &str = "identity";
+/// How long a signature waits for its turn before it is refused.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// What one module may do.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The accounts that it may use, in the operator's order.
     pub accounts: Vec<Address>,
@@ -36,6 +40,25 @@ pub struct Grant {
     pub chains: BTreeSet<ChainId>,
     /// What the operator lets it send.
     pub transactions: Vec<TransactionRule>,
+    /// How many signatures it may ask for.
+    pub rate: Rate,
+}
+
+/// Of a module that has no account.
+impl Default for Grant {
+    fn default() -> Self {
+        Self {
+            accounts: Vec::new(),
+            asked: BTreeSet::new(),
+            allowed: None,
+            chains: BTreeSet::new(),
+            transactions: Vec::new(),
+            rate: Rate {
+                per_second: 1,
+                burst: 1,
+            },
+        }
+    }
 }
 
 /// Every account, with what signs for it.
@@ -58,6 +81,7 @@ impl Accounts {
     #[must_use]
     pub fn of_module(&self, module: ModuleName, grant: Grant) -> ModuleAccounts {
         ModuleAccounts {
+            turns: Turns::new(grant.rate.per_second, grant.rate.burst),
             accounts: self.clone(),
             module,
             grant,
@@ -77,6 +101,7 @@ pub struct ModuleAccounts {
     accounts: Accounts,
     module: ModuleName,
     grant: Grant,
+    turns: Turns,
     sending: Option<Sending>,
 }
 
@@ -114,6 +139,18 @@ impl ModuleAccounts {
         let is_its = self.grant.accounts.contains(&account);
         let signer = self.accounts.0.get(&account).filter(|_| is_its);
         signer.ok_or_else(|| denied(format!("{account} is not one of the module's accounts")))
+    }
+
+    /// Waits for a turn, if it comes soon: each signature leaves a line in the log.
+    async fn turn(&self) -> Result<(), HostError> {
+        let turn = self.turns.next(LONGEST_WAIT).map_err(|over| {
+            let message = format!("too many signatures: {over}");
+            error(HostErrorKind::RateLimited, message)
+        })?;
+        if let Some(turn) = turn {
+            sleep_until(turn.into()).await;
+        }
+        Ok(())
     }
 
     async fn signed(
@@ -168,6 +205,7 @@ impl IdentityAccess for ModuleAccounts {
                     message.len()
                 )));
             }
+            self.turn().await?;
             let what = (IdentityMethod::Sign, ToSign::Message(message));
             self.signed(&**signer, account, what, event).await
         })
@@ -182,6 +220,7 @@ impl IdentityAccess for ModuleAccounts {
         Box::pin(async move {
             self.check(IdentityMethod::SignTypedData)?;
             let signer = self.signer(account)?;
+            self.turn().await?;
             let text = json.to_owned();
             let parsed = tokio::task::spawn_blocking(move || TypedData::parse(&text)).await;
             let data = parsed.map_err(|_| failed(&SignError::CutOff))?;
@@ -204,13 +243,13 @@ impl IdentityAccess for ModuleAccounts {
         chain: ChainId,
         params: &'a str,
         of: SendOf,
-    ) -> BoxFuture<'a, Result<B256, HostError>> {
+    ) -> BoxFuture<'a, Result<Sent, HostError>> {
         Box::pin(self.send(chain, params, of))
     }
 }
 
 impl ModuleAccounts {
-    async fn send(&self, chain: ChainId, params: &str, of: SendOf) -> Result<B256, HostError> {
+    async fn send(&self, chain: ChainId, params: &str, of: SendOf) -> Result<Sent, HostError> {
         self.check(IdentityMethod::SendTransaction)?;
         let asked =
             AskedTransaction::parse(params, chain).map_err(|error| invalid(error.to_string()))?;
@@ -223,6 +262,7 @@ impl ModuleAccounts {
             let message = "there is no chain to send transactions on";
             return Err(error(HostErrorKind::Unavailable, message.to_owned()));
         };
+        self.turn().await?;
         let SendOf { call, index, event } = of;
         let call = tokio::task::spawn_blocking(move || call.id()).await;
         let call = call.map_err(|_| failed(&SignError::CutOff))?;

@@ -42,6 +42,10 @@ macro_rules! ceilings_table {
                 optional http_requests_per_second: Tried<PerSecond>,
                 /// How many of them a module may make at once, after a quiet time. Without it, those of one second.
                 optional http_burst: At<PerSecond>,
+                /// How many signatures a second a module may ask for, in the long run.
+                optional signatures_per_second: Tried<PerSecond>,
+                /// How many of them a module may ask for at once, after a quiet time. Without it, those of one second.
+                optional signature_burst: At<PerSecond>,
                 /// The only servers that a module may reach, whatever its manifest asks for.
                 optional http_allow: Vec<At<HostPattern>>,
                 /// Servers that a module may not reach, whatever its manifest asks for; without a port, at every port.
@@ -180,6 +184,12 @@ macro_rules! ceilings {
                 ["http_requests_per_second", "http_burst"],
                 decoder,
             ),
+            signature_rate: chains::rate(
+                raw.signatures_per_second.as_ref(),
+                raw.signature_burst.as_ref(),
+                ["signatures_per_second", "signature_burst"],
+                decoder,
+            ),
             http_allow: raw.http_allow.as_ref().map(|list| patterns(list)),
             http_deny: raw.http_deny.as_ref().map(|list| patterns(list)),
             max_memory_bytes: raw.max_memory_bytes.as_ref().map(|bytes| bytes.0),
@@ -314,6 +324,7 @@ impl Policy {
             rpc_rate: own.rpc_rate.or(every.rpc_rate),
             log_rate: own.log_rate.or(every.log_rate),
             http_rate: own.http_rate.or(every.http_rate),
+            signature_rate: own.signature_rate.or(every.signature_rate),
             http_allow: own.http_allow.clone().or_else(|| every.http_allow.clone()),
             http_deny: own.http_deny.clone().or_else(|| every.http_deny.clone()),
             max_memory_bytes: either(own.max_memory_bytes, every.max_memory_bytes),
@@ -343,7 +354,19 @@ const DEFAULT_HTTP_RATE: Rate = Rate {
     burst: 50,
 };
 
+/// How much a module may have signed unless the operator says otherwise.
+const DEFAULT_SIGNATURE_RATE: Rate = Rate {
+    per_second: 10,
+    burst: 50,
+};
+
 impl Ceilings {
+    /// The rate at which the module may ask for signatures.
+    #[must_use]
+    pub fn signature_rate(&self) -> Rate {
+        self.signature_rate.unwrap_or(DEFAULT_SIGNATURE_RATE)
+    }
+
     /// The rate at which the module may ask servers outside.
     #[must_use]
     pub fn http_rate(&self) -> Rate {

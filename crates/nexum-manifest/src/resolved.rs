@@ -448,6 +448,8 @@ pub struct Ceilings {
     pub log_rate: Option<Rate>,
     /// How many requests it may make to servers outside.
     pub http_rate: Option<Rate>,
+    /// How many signatures it may ask for.
+    pub signature_rate: Option<Rate>,
     /// The only servers that it may reach, whatever its manifest asks for.
     pub http_allow: Option<Vec<HostPattern>>,
     /// The servers that it may not reach, whatever its manifest asks for.

@@ -28,7 +28,7 @@ pub trait IdentityAccess: Send + Sync + 'static {
         event: Option<EventId>,
     ) -> BoxFuture<'a, Result<Bytes, HostError>>;
 
-    /// Signs a transaction under the operator's rules and sees to it that it lands: its hash.
+    /// Signs a transaction under the operator's rules and sees to it that it lands.
     /// `params` is the text of the parameters of `eth_sendTransaction`.
     ///
     /// One call's transaction is made once, over all attempts of the call: where an earlier one
@@ -38,7 +38,16 @@ pub trait IdentityAccess: Send + Sync + 'static {
         chain: ChainId,
         params: &'a str,
         of: SendOf,
-    ) -> BoxFuture<'a, Result<B256, HostError>>;
+    ) -> BoxFuture<'a, Result<Sent, HostError>>;
+}
+
+/// A transaction that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Its hash.
+    pub hash: B256,
+    /// Whether it was signed now, and not by an earlier attempt of the call.
+    pub is_new: bool,
 }
 
 /// On behalf of what a transaction is sent.

@@ -1,6 +1,9 @@
 //! How much may be done in a time, counted.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 /// A bucket of units as the generic cell rate algorithm keeps it (ITU-T I.371): one instant
 /// instead of a level and the time of its last change. Pure: the time is given.
@@ -57,6 +60,28 @@ impl Bucket {
     pub fn give_back(&mut self, units: u32) {
         let back = self.per_unit * units;
         self.full_at = self.full_at.checked_sub(back).unwrap_or(self.full_at);
+    }
+}
+
+/// A bucket that several ask for turns.
+#[derive(Debug)]
+pub struct Turns(Mutex<Bucket>);
+
+impl Turns {
+    /// As [`Bucket::full`], from now on.
+    #[must_use]
+    pub fn new(per_second: u32, burst: u32) -> Self {
+        Self(Mutex::new(Bucket::full(per_second, burst, Instant::now())))
+    }
+
+    /// When the next turn is, if that is within `longest` from now; `None` where it is now. It is
+    /// taken, whether or not anybody still waits for it.
+    pub fn next(&self, longest: Duration) -> Result<Option<Instant>, OverRate> {
+        let now = Instant::now();
+        // Each change of it is one that cannot panic half-way.
+        let mut bucket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = bucket.reserve(1, now, now + longest)?;
+        Ok((turn > now).then_some(turn))
     }
 }
 

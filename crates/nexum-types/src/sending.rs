@@ -57,7 +57,8 @@ pub struct SentTransaction {
     pub value: U256,
     /// What its gas costs at most, in wei.
     pub fees: U256,
-    /// When it was signed, in milliseconds since the Unix epoch, UTC.
+    /// When it was signed, in milliseconds since the Unix epoch, UTC; of one that was refused first,
+    /// when it was found to be on its way all the same.
     pub signed_ms: u64,
     /// What has become of it.
     pub fate: Fate,

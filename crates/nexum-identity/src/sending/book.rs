@@ -9,8 +9,7 @@ use std::{
 };
 
 use nexum_types::{
-    Address, Bytes, CallId, ChainId, Fate, ModuleName, SentTransaction, StateError,
-    TransactionLedger,
+    Address, CallId, ChainId, Fate, ModuleName, SentTransaction, StateError, TransactionLedger,
 };
 
 use super::rules::Spent;
@@ -88,10 +87,12 @@ impl Book {
         self.all().values().any(|sent| sent.call == call)
     }
 
-    /// Whether another one of the account's has this one's nonce, and can have landed with it.
-    pub(crate) fn has_rival(&self, of: &SentTransaction) -> bool {
-        let is_other = |sent: &SentTransaction| has_nonce_of(sent, of) && sent.id != of.id;
-        self.all().values().any(is_other)
+    /// Whether one of the account's has landed with this one's nonce.
+    pub(crate) fn has_landed_at(&self, of: &SentTransaction) -> bool {
+        let has_landed = |sent: &SentTransaction| {
+            has_nonce_of(sent, of) && matches!(sent.fate, Fate::Landed { .. })
+        };
+        self.all().values().any(has_landed)
     }
 
     /// The nonce after those of the account's transactions that can land.
@@ -104,13 +105,18 @@ impl Book {
         highest.map_or(0, |nonce| nonce.saturating_add(1))
     }
 
-    /// The transactions, signed, that were made with that nonce.
-    pub(crate) fn with_nonce(&self, account: Address, chain: ChainId, nonce: u64) -> Vec<Bytes> {
+    /// The transactions that were made with that nonce.
+    pub(crate) fn with_nonce(
+        &self,
+        account: Address,
+        chain: ChainId,
+        nonce: u64,
+    ) -> Vec<SentTransaction> {
         let all = self.all();
         let with = all
             .values()
             .filter(|sent| is_of(sent, account, chain) && sent.nonce == nonce);
-        with.map(|sent| sent.raw.clone()).collect()
+        with.cloned().collect()
     }
 
     /// Whether one of another call can land, or has, with this one's nonce.
@@ -133,9 +139,9 @@ impl Book {
     }
 
     /// What a module can have sent from an account since then, with `next` at that nonce: of each
-    /// nonce the most, since one of those that have it lands at most. What the chain says of them
-    /// does not count, since it may not be so. What is dated later than now does: a clock may have
-    /// been put back.
+    /// nonce the most, since one of those that have it lands at most. What can land yet counts,
+    /// however old it is. What the chain says of them does not, since it may not be so. What is
+    /// dated later than now does: a clock may have been put back.
     pub(crate) fn spent_with(
         &self,
         (module, account, chain): (&ModuleName, Address, ChainId),
@@ -144,7 +150,9 @@ impl Book {
     ) -> Spent {
         let all = self.all();
         let counts = all.values().filter(|sent| {
-            is_of(sent, account, chain) && sent.module == *module && sent.signed_ms >= since_ms
+            is_of(sent, account, chain)
+                && sent.module == *module
+                && (sent.signed_ms >= since_ms || !sent.is_final)
         });
         let mut by_nonce = BTreeMap::from([(nonce, next)]);
         for sent in counts {
@@ -204,11 +212,11 @@ impl Book {
     }
 
     /// The fate of one is that from now on, and can change. Blocks for the disk.
-    pub(crate) fn set_fate(&self, id: u64, fate: Fate) -> Result<(), BookError> {
+    pub(crate) fn set_fate(&self, id: u64, fate: Fate, now_ms: u64) -> Result<(), BookError> {
         self.change(|sent| {
             let changes = sent.id == id && (sent.fate != fate || sent.is_final);
             if changes {
-                sent.fate = fate;
+                becomes(sent, fate, now_ms);
                 sent.is_final = false;
             }
             changes
@@ -271,6 +279,15 @@ impl Book {
         // Each change of it is one that cannot panic half-way.
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The fate of one is that from now on. One that was refused and is on its way all the same counts
+/// for a day from now on.
+pub(crate) fn becomes(sent: &mut SentTransaction, fate: Fate, now_ms: u64) {
+    if sent.fate == Fate::Refused && fate != Fate::Refused {
+        sent.signed_ms = sent.signed_ms.max(now_ms);
+    }
+    sent.fate = fate;
 }
 
 fn is_of(sent: &SentTransaction, account: Address, chain: ChainId) -> bool {

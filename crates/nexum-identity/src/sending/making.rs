@@ -1,15 +1,16 @@
 //! One transaction, from what the chain says of it to its way there, in its account's turn: nonce,
 //! ceilings of the day, signature, the disk, and only then the chain.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use alloy_consensus::{TxEip1559, transaction::RlpEcdsaDecodableTx as _};
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use nexum_manifest::IdentityMethod;
 use nexum_types::{
-    Address, B256, BroadcastError, Bytes, ChainId, Fate, HostError, HostErrorKind, SentTransaction,
-    U256,
+    Address, B256, BroadcastError, Bytes, ChainId, Fate, HostError, HostErrorKind, ModuleName,
+    Sent, SentTransaction, U256,
 };
+use tokio::time::sleep;
 
 use super::{
     Transaction,
@@ -17,18 +18,33 @@ use super::{
     fees::Fees,
     outlook::{self, Outlook},
     rules::{self, OverCeiling, Spent},
-    sender::{Earlier, Inner, Order, now_ms},
+    sender::{Earlier, Inner, Order},
 };
 use crate::{Signer, ToSign, accounts, signer::checked};
 
 /// The most of an account's transactions on one chain that wait to land. What nodes keep of one
 /// account by default is no more.
 const MAX_PENDING: usize = 16;
-/// The most that are made with one nonce while a chain refuses them all.
+/// The most that are made for a module with one nonce while a chain refuses them all.
 const MAX_REFUSED: usize = 1_000;
+/// The most of them within an hour.
+const MAX_REFUSED_AN_HOUR: usize = 16;
+const HOUR_MS: u64 = 60 * 60 * 1000;
+/// How long after the first look a second one confirms that a chain does not have a transaction.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The most transactions of others that a node is believed to have waiting: a nonce that is given
 /// beyond those that there are can only land once they are.
 const MAX_OTHERS: u64 = 64;
+
+/// The place of a transaction among the account's.
+enum Place {
+    /// The nonce of one that has not been made before.
+    New(u64),
+    /// The nonce of one that takes the place of one that is gone.
+    Of(SentTransaction, u64),
+    /// It has been sent already.
+    Taken(B256),
+}
 
 impl Inner {
     /// Makes the transaction and hands it over, in its account's turn.
@@ -37,34 +53,28 @@ impl Inner {
         order: Order,
         signer: Arc<dyn Signer>,
         outlook: Outlook,
-    ) -> Result<B256, HostError> {
+    ) -> Result<Sent, HostError> {
         let (account, chain) = (order.asked.from, order.chain);
         let turn = self.turn(account, chain);
         let _turn = turn.lock().await;
-        // An attempt that was cut off may have come to its end meanwhile.
-        let (nonce, gone) = match self.earlier(&order)? {
-            Earlier::Sent(sent) => return Ok(sent.hash),
-            Earlier::None => (self.next_nonce(account, chain).await?, None),
-            Earlier::Gone(gone) => match self.nonce_after(&gone).await? {
-                Some(nonce) => (nonce, Some(gone)),
-                // It is there after all.
-                None => match self.earlier(&order)? {
-                    Earlier::Sent(sent) => return Ok(sent.hash),
-                    Earlier::Gone(_) | Earlier::None => return Err(lost(chain)),
-                },
-            },
+        let (nonce, gone) = match self.place(&order).await? {
+            Place::Taken(hash) => {
+                let is_new = false;
+                return Ok(Sent { hash, is_new });
+            }
+            Place::New(nonce) => (nonce, None),
+            Place::Of(gone, nonce) => (nonce, Some(gone)),
         };
         let transaction = self.fill(&order, outlook, nonce)?;
         let again = gone.filter(|gone| is_as_good(gone, &order, &transaction));
+        let is_new = again.is_none();
         let sent = match again {
             Some(gone) => {
-                let id = gone.id;
-                self.on_disk(move |book| book.set_fate(id, Fate::Pending))
-                    .await?;
+                self.is_pending(gone.id).await?;
                 gone
             }
             None => {
-                let transaction = self.unlike_others(account, transaction)?;
+                let transaction = self.unlike_others(&order, transaction)?;
                 let sent = self.sign(&order, &*signer, &transaction).await?;
                 self.tally(account, chain, |tally| tally.sent += 1);
                 sent
@@ -73,7 +83,38 @@ impl Inner {
         // Whatever comes of it is to be looked after.
         self.wake.notify_one();
         self.hand_over(&sent).await?;
-        Ok(sent.hash)
+        Ok(Sent {
+            hash: sent.hash,
+            is_new,
+        })
+    }
+
+    /// Where the transaction goes. An attempt that was cut off may have come to its end before the
+    /// account's turn.
+    async fn place(self: &Arc<Self>, order: &Order) -> Result<Place, HostError> {
+        let gone = match self.earlier(order)? {
+            Earlier::Sent(sent) => return Ok(Place::Taken(sent.hash)),
+            Earlier::None => {
+                let nonce = self.next_nonce(order.asked.from, order.chain).await?;
+                return Ok(Place::New(nonce));
+            }
+            Earlier::Gone(gone) => gone,
+        };
+        if let Some(nonce) = self.nonce_after(&gone).await? {
+            return Ok(Place::Of(gone, nonce));
+        }
+        // It is there after all.
+        match self.earlier(order)? {
+            Earlier::Sent(sent) => Ok(Place::Taken(sent.hash)),
+            Earlier::Gone(_) | Earlier::None => Err(lost(order.chain)),
+        }
+    }
+
+    /// That one is to land from now on.
+    async fn is_pending(self: &Arc<Self>, id: u64) -> Result<(), HostError> {
+        let now = self.now_ms();
+        self.on_disk(move |book| book.set_fate(id, Fate::Pending, now))
+            .await
     }
 
     /// The nonce after all that are known here or there, be they somebody else's.
@@ -116,9 +157,7 @@ impl Inner {
             if seen.receipt.is_none() && !can_land {
                 return wait();
             }
-            let id = found.id;
-            self.on_disk(move |book| book.set_fate(id, Fate::Pending))
-                .await?;
+            self.is_pending(found.id).await?;
             self.wake.notify_one();
             return Ok(None);
         }
@@ -136,31 +175,46 @@ impl Inner {
     /// calls shared would be told to both as sent.
     fn unlike_others(
         &self,
-        account: Address,
+        order: &Order,
         transaction: Transaction,
     ) -> Result<Transaction, HostError> {
         let Transaction(mut made) = transaction;
-        let others = self
-            .book()?
-            .with_nonce(account, ChainId(made.chain_id), made.nonce);
-        if others.len() >= MAX_REFUSED {
-            let nonce = made.nonce;
-            tracing::error!(%account, chain = made.chain_id, nonce, "the chain has refused {MAX_REFUSED} transactions of the account with this nonce: no other is made");
-            let message = "the chain refuses the account's transactions: the operator reads why in the engine's log";
-            return Err(accounts::error(
-                HostErrorKind::Unavailable,
-                message.to_owned(),
-            ));
-        }
-        let others: Vec<_> = others.iter().filter_map(unsigned).collect();
+        let (account, chain) = (order.asked.from, order.chain);
+        let others = self.book()?.with_nonce(account, chain, made.nonce);
+        self.check_refused(&order.module, &others)?;
+        let others: Vec<_> = others.iter().filter_map(|it| unsigned(&it.raw)).collect();
         while others.contains(&made) {
             made.max_fee_per_gas = made.max_fee_per_gas.saturating_sub(1);
             made.max_priority_fee_per_gas = made.max_priority_fee_per_gas.min(made.max_fee_per_gas);
             if made.max_fee_per_gas == 0 {
-                return Err(lost(ChainId(made.chain_id)));
+                return Err(lost(chain));
             }
         }
         Ok(Transaction(made))
+    }
+
+    /// Holds a module against what the chain has refused of its own with one nonce. What others were
+    /// refused is not its fault.
+    fn check_refused(
+        &self,
+        module: &ModuleName,
+        with_nonce: &[SentTransaction],
+    ) -> Result<(), HostError> {
+        let hour_ago = self.now_ms().saturating_sub(HOUR_MS);
+        let its = || with_nonce.iter().filter(|sent| sent.module == *module);
+        let lately = its().filter(|sent| sent.signed_ms >= hour_ago).count();
+        let (kind, when) = if its().count() >= MAX_REFUSED {
+            (HostErrorKind::Unavailable, "once its nonce is used")
+        } else if lately >= MAX_REFUSED_AN_HOUR {
+            (HostErrorKind::RateLimited, "later")
+        } else {
+            return Ok(());
+        };
+        let message = format!(
+            "the chain has refused {lately} transactions of the module's within an hour, all with \
+             one nonce: try again {when}"
+        );
+        Err(accounts::error(kind, message))
     }
 
     /// The transaction as the chain and the operator's rule want it, held against what the account
@@ -173,13 +227,14 @@ impl Inner {
             rule,
             ..
         } = order;
-        rules::check_gas(rule, outlook.gas).map_err(|error| denied(&error))?;
+        let gas = outlook.gas.at_most(rule.max_gas);
+        rules::check_gas(rule, gas).map_err(|error| denied(&error))?;
         let offer = outlook.market.offer(asked, rule.max_fee_per_gas);
         let Fees { max_fee, tip } =
             offer.map_err(|dear| accounts::error(HostErrorKind::Unavailable, dear.to_string()))?;
         let next = Spent {
             value: asked.value,
-            fees: most_fees(outlook.gas, max_fee),
+            fees: most_fees(gas, max_fee),
         };
         let needed = next.value.saturating_add(next.fees);
         if needed > outlook.balance {
@@ -190,7 +245,7 @@ impl Inner {
             return Err(accounts::error(HostErrorKind::Unavailable, message));
         }
         let book = self.book()?;
-        let day = now_ms().saturating_sub(DAY_MS);
+        let day = self.now_ms().saturating_sub(DAY_MS);
         let spent = book.spent_with((module, asked.from, *chain), day, (nonce, next));
         rules::check_day(rule, spent).map_err(|error| denied(&error))?;
         if book.pending(asked.from, *chain) >= MAX_PENDING {
@@ -203,7 +258,7 @@ impl Inner {
         Ok(Transaction(TxEip1559 {
             chain_id: chain.0,
             nonce,
-            gas_limit: outlook.gas,
+            gas_limit: gas,
             max_fee_per_gas: max_fee,
             max_priority_fee_per_gas: tip,
             to: asked.to,
@@ -256,7 +311,7 @@ impl Inner {
             raw,
             value: asked.value,
             fees: most_fees(transaction.0.gas_limit, transaction.0.max_fee_per_gas),
-            signed_ms: now_ms(),
+            signed_ms: self.now_ms(),
             fate: Fate::Pending,
             is_final: false,
             is_settled: false,
@@ -295,26 +350,43 @@ impl Inner {
             Err(BroadcastError::Answered(error)) => error,
         };
         // What its words are is each node's own; whether it has the transaction is not.
-        let look = outlook::look(&*self.reads, *chain, *account, &[*hash]).await;
-        let is_missing = look.is_ok_and(|look| !look.has_any());
-        if !is_missing {
+        if !self.is_missing(sent).await {
             return Ok(());
         }
-        let id = sent.id;
-        self.on_disk(move |book| book.set_fate(id, Fate::Refused))
+        let (id, now) = (sent.id, self.now_ms());
+        self.on_disk(move |book| book.set_fate(id, Fate::Refused, now))
             .await?;
         self.tally(*account, *chain, |tally| tally.refused += 1);
         tracing::warn!(module = %sent.module, %account, %chain, %hash, "the chain refuses the transaction: {error}");
         Err(error)
     }
 
+    /// Whether two looks say that the chain does not have it: of the nodes behind one URL, the one
+    /// that took it may not be the one that is asked.
+    async fn is_missing(&self, sent: &SentTransaction) -> bool {
+        for pause in [Duration::ZERO, LOOK_AGAIN] {
+            sleep(pause).await;
+            let hash = [sent.hash];
+            let look = outlook::look(&*self.reads, sent.chain, sent.account, &hash).await;
+            if !look.is_ok_and(|look| !look.has_any()) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Hands over a transaction that may be known already. Whatever becomes of that, it stays as it
     /// is.
-    pub(super) async fn hand_over_again(&self, sent: &SentTransaction) {
-        if let Err(error) = self.broadcast.broadcast(sent.chain, &sent.raw).await {
+    pub(super) async fn hand_over_again(
+        &self,
+        sent: &SentTransaction,
+    ) -> Result<(), BroadcastError> {
+        let taken = self.broadcast.broadcast(sent.chain, &sent.raw).await;
+        if let Err(error) = &taken {
             let (chain, hash) = (sent.chain, sent.hash);
             tracing::debug!(%chain, %hash, "not taken again: {error}");
         }
+        taken
     }
 }
 

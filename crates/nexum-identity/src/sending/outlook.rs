@@ -16,11 +16,26 @@ const TRANSFER_GAS: u64 = 21_000;
 /// What the chain says of a transaction that is not made yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outlook {
-    /// The gas that it needs, with something over.
-    pub(crate) gas: u64,
+    pub(crate) gas: Gas,
     pub(crate) market: Market,
     /// What the account has, in wei.
     pub(crate) balance: U256,
+}
+
+/// The gas that a transaction is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gas {
+    /// What it needs.
+    pub(crate) least: u64,
+    /// With something over.
+    pub(crate) wanted: u64,
+}
+
+impl Gas {
+    /// What it has where so much is allowed: as much over as that leaves.
+    pub(crate) fn at_most(self, most: u64) -> u64 {
+        self.wanted.min(most).max(self.least)
+    }
 }
 
 /// How many of an account's transactions are in blocks, and with those that wait.
@@ -98,7 +113,10 @@ pub(crate) async fn simulate(
     })?;
     let balance = read::<U256>(&next()?)?;
     let gas = match asked.gas {
-        Some(gas) => gas,
+        Some(gas) => Gas {
+            least: gas,
+            wanted: gas,
+        },
         None => with_margin(read::<U64>(&next()?)?.to()),
     };
     Ok(Outlook {
@@ -110,11 +128,15 @@ pub(crate) async fn simulate(
 
 /// What is estimated, and a fifth more: until the transaction is in a block, what it meets there
 /// changes.
-fn with_margin(estimated: u64) -> u64 {
-    if estimated <= TRANSFER_GAS {
-        return estimated;
+fn with_margin(estimated: u64) -> Gas {
+    let over = match estimated <= TRANSFER_GAS {
+        true => 0,
+        false => estimated / 5,
+    };
+    Gas {
+        least: estimated,
+        wanted: estimated.saturating_add(over),
     }
-    estimated.saturating_add(estimated / 5)
 }
 
 /// How far the account's nonce has come.

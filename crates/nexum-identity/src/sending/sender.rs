@@ -5,13 +5,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use nexum_manifest::TransactionRule;
 use nexum_types::{
-    Address, AskedTransaction, B256, Broadcast, CallId, ChainId, ChainRpc, Fate, HostError,
-    HostErrorKind, ModuleName, SentTransaction, StateError, TransactionLedger,
+    Address, AskedTransaction, Broadcast, CallId, ChainId, ChainRpc, Fate, HostError,
+    HostErrorKind, ModuleName, Sent, SentTransaction, StateError, TransactionLedger,
 };
 use tokio::sync::{Mutex as Turn, Notify};
 
@@ -32,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) reads: Arc<dyn ChainRpc>,
     pub(crate) broadcast: Arc<dyn Broadcast>,
     pub(crate) book: OnceLock<Book>,
+    /// Milliseconds since the Unix epoch, UTC.
+    now: Box<dyn Fn() -> u64 + Send + Sync>,
     turns: Mutex<BTreeMap<(Address, ChainId), AccountTurn>>,
     /// There is something to look after.
     pub(crate) wake: Notify,
@@ -94,13 +95,17 @@ pub(super) enum Earlier {
 }
 
 impl Sender {
-    /// One that reaches the chains through `chains`. It sends nothing before it is
-    /// [opened](Self::open).
-    pub fn new<C: ChainRpc + Broadcast>(chains: Arc<C>) -> Self {
+    /// One that reaches the chains through `chains`, and has the time from `now`, in milliseconds
+    /// since the Unix epoch, UTC. It sends nothing before it is [opened](Self::open).
+    pub fn new<C: ChainRpc + Broadcast>(
+        chains: Arc<C>,
+        now: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(Inner {
             reads: Arc::clone(&chains) as _,
             broadcast: chains,
             book: OnceLock::new(),
+            now: Box::new(now),
             turns: Mutex::default(),
             wake: Notify::new(),
             tallies: Mutex::default(),
@@ -164,7 +169,7 @@ impl Sender {
         let Some(book) = self.0.book.get() else {
             return tallies;
         };
-        let now = now_ms();
+        let now = self.0.now_ms();
         for (of, open) in book.open_ones() {
             let tally = tallies.entry(of).or_default();
             for sent in open.iter().filter(|sent| sent.fate == Fate::Pending) {
@@ -182,13 +187,17 @@ impl Sender {
         order: Order,
         signer: Arc<dyn Signer>,
         reads: &dyn ChainRpc,
-    ) -> Result<B256, HostError> {
+    ) -> Result<Sent, HostError> {
         let inner = &self.0;
         if let Some(sent) = inner.sent_before(&order).await? {
             if sent.fate == Fate::Pending {
-                inner.hand_over_again(&sent).await;
+                // Whatever comes of it, it is looked after.
+                let _ = inner.hand_over_again(&sent).await;
             }
-            return Ok(sent.hash);
+            return Ok(Sent {
+                hash: sent.hash,
+                is_new: false,
+            });
         }
         let outlook = outlook::simulate(reads, order.chain, &order.asked).await?;
         let (inner, chain) = (Arc::clone(inner), order.chain);
@@ -207,6 +216,10 @@ impl Inner {
             let message = "the operator lets no module send transactions";
             accounts::error(HostErrorKind::Denied, message.to_owned())
         })
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        (self.now)()
     }
 
     /// The account's turn on a chain.
@@ -304,13 +317,6 @@ fn not_kept(error: &dyn std::error::Error) -> HostError {
     let cause = error.source().map(ToString::to_string);
     tracing::error!(cause, "{error}");
     accounts::error(HostErrorKind::Internal, error.to_string())
-}
-
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    })
 }
 
 impl fmt::Debug for Sender {

@@ -11,9 +11,9 @@ use tokio::{
 };
 
 use super::{
-    book::{Book, DAY_MS},
+    book::{Book, DAY_MS, becomes},
     outlook::{self, Look, Seen},
-    sender::{Inner, Sender, now_ms},
+    sender::{Inner, Sender},
 };
 
 /// How often the chains are asked for what is to land.
@@ -98,6 +98,7 @@ impl Inner {
         if self.book.get().is_none() {
             return;
         }
+        let now = self.now_ms();
         let calls = std::mem::take(&mut *self.settled_ones());
         let over = calls.clone();
         let settle = move |book: &Book| {
@@ -108,7 +109,7 @@ impl Inner {
                     is_over
                 })?;
             }
-            book.prune(now_ms())
+            book.prune(now)
         };
         if self.on_disk(settle).await.is_err() {
             // Why is in the log.
@@ -137,7 +138,7 @@ impl Inner {
                 })
             };
             // It changes nothing of theirs, and so needs no turn.
-            join_all(lost.iter().map(|sent| self.hand_over_again(sent))).await;
+            join_all(lost.iter().map(|sent| self.bring_back(sent))).await;
         }
     }
 
@@ -147,7 +148,7 @@ impl Inner {
         open: &[SentTransaction],
         look: &Look,
     ) -> Result<Vec<SentTransaction>, HostError> {
-        let now = now_ms();
+        let now = self.now_ms();
         let mut changed = Vec::new();
         let mut lost = Vec::new();
         for (sent, seen) in open.iter().zip(&look.seen) {
@@ -170,7 +171,6 @@ impl Inner {
                 self.watch().doubtful.retain(|(id, _)| *id != sent.id);
             }
             if verdict.is_lost {
-                self.tell_lost(sent);
                 lost.push(sent.clone());
             } else {
                 self.watch().lost.remove(&sent.id);
@@ -187,7 +187,7 @@ impl Inner {
             book.change(|sent| {
                 let of = verdicts.iter().find(|(id, _)| *id == sent.id);
                 let Some((_, verdict)) = of else { return false };
-                sent.fate = verdict.fate;
+                becomes(sent, verdict.fate, now);
                 sent.is_final = verdict.is_final;
                 true
             })
@@ -204,13 +204,22 @@ impl Inner {
         !self.watch().doubtful.insert((id, is_final))
     }
 
-    /// Once for as long as it is lost.
-    fn tell_lost(&self, sent: &SentTransaction) {
+    /// Hands over again what the chain has lost, and tells so once for as long as it is lost.
+    async fn bring_back(&self, sent: &SentTransaction) {
         let (module, account, chain) = (&sent.module, sent.account, sent.chain);
         let (hash, nonce) = (sent.hash, sent.nonce);
         self.tally(account, chain, |tally| tally.resent += 1);
-        if self.watch().lost.insert(sent.id) {
-            tracing::warn!(%module, %account, %chain, %hash, nonce, "the chain does not have the transaction: it is handed over again");
+        let taken = self.hand_over_again(sent).await;
+        if !self.watch().lost.insert(sent.id) {
+            return;
+        }
+        match taken {
+            Ok(()) => {
+                tracing::warn!(%module, %account, %chain, %hash, nonce, "the chain does not have the transaction: it is handed over again");
+            }
+            Err(error) => {
+                tracing::warn!(%module, %account, %chain, %hash, nonce, "the chain does not have the transaction, and does not take it again yet: {error}");
+            }
         }
     }
 
@@ -235,9 +244,9 @@ impl Inner {
                     tally.reverted += 1;
                 });
             }
-            Fate::Replaced if self.book.get().is_some_and(|book| book.has_rival(sent)) => {
+            Fate::Replaced if self.book.get().is_some_and(|book| book.has_landed_at(sent)) => {
+                // Which is no sign of anybody else who has the key.
                 tracing::warn!(%module, %account, %chain, %hash, nonce, "the transaction was replaced: another one that this engine has sent has its nonce");
-                self.tally(account, chain, |tally| tally.replaced += 1);
             }
             Fate::Replaced => {
                 tracing::error!(%module, %account, %chain, %hash, nonce, "the transaction was replaced: another one of its account, which this engine has not sent, has its nonce");

@@ -7,6 +7,8 @@ mod folder;
 mod formats;
 mod keystores;
 mod modules;
+mod outside;
 mod remote;
 mod sending;
+mod tending;
 mod typed_data;

@@ -10,7 +10,7 @@ use nexum_identity::{
     Accounts, Grant, Key, LocalSigner, MAX_MESSAGE_BYTES, ModuleAccounts, SignError, Signer,
     ToSign, Unlock,
 };
-use nexum_manifest::IdentityMethod as Method;
+use nexum_manifest::{IdentityMethod as Method, Rate};
 use nexum_types::{Address, BoxFuture, ChainId, HostErrorKind, IdentityAccess as _};
 use serde_json::Value;
 
@@ -26,6 +26,10 @@ fn everything(accounts: &[Address]) -> Grant {
         allowed: None,
         chains: [ChainId(1)].into(),
         transactions: Vec::new(),
+        rate: Rate {
+            per_second: 1,
+            burst: 20,
+        },
     }
 }
 
@@ -252,4 +256,27 @@ impl Signer for Silent {
     ) -> BoxFuture<'a, Result<Signature, SignError>> {
         Box::pin(std::future::pending())
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_module_that_signs_too_often_waits_and_then_is_refused() {
+    let key = Key::random().unwrap();
+    let account = key.address();
+    let grant = Grant {
+        rate: Rate {
+            per_second: 1,
+            burst: 1,
+        },
+        ..everything(&[account])
+    };
+    let module = module(&accounts_of(&[&key]), grant);
+    // The second turn is in a second, which is waited for, and the third in two.
+    let ended = futures::future::join_all(["a", "b", "c"].map(|message| {
+        let signed = module.sign(account, message.as_bytes(), None);
+        async { signed.await.map(drop).map_err(|error| error.kind) }
+    }));
+    let over = Err(HostErrorKind::RateLimited);
+    assert_eq!(ended.await, [Ok(()), Ok(()), over]);
+    let typed = module.sign_typed_data(account, MAIL, None).await;
+    assert_eq!(typed.unwrap_err().kind, HostErrorKind::RateLimited);
 }

@@ -41,6 +41,8 @@ fn a_full_file_resolves_to_what_it_says() {
             rpc_requests_per_second = 50
             rpc_burst = 200
             http_requests_per_second = 3
+            signatures_per_second = 2
+            signature_burst = 7
             http_allow = ["*.example.org", "http://10.0.0.5:8080"]
             http_deny = ["bad.example.org"]
             log_lines_per_second = 10
@@ -168,6 +170,10 @@ fn a_full_file_resolves_to_what_it_says() {
                 log_rate: Some(Rate {
                     per_second: 10,
                     burst: 10,
+                }),
+                signature_rate: Some(Rate {
+                    per_second: 2,
+                    burst: 7,
                 }),
                 http_rate: Some(Rate {
                     per_second: 3,
@@ -381,13 +387,13 @@ nexum-engine.toml:7:49: `policy.denied_capabilities` names http twice
   nexum-engine.toml:7:41: first here
   help: take one out
 nexum-engine.toml:8:1: unknown key `max_cpu` in `policy`
-  help: the keys here are `rpc_requests_per_second`, `rpc_burst`, `log_lines_per_second`, `log_burst`, `http_requests_per_second`, `http_burst`, `http_allow`, `http_deny`, `max_memory_bytes`, `max_fuel_per_event`, `max_event_duration`, `max_state_bytes`, `denied_capabilities`, `require_digest`, `modules`
+  help: the keys here are `rpc_requests_per_second`, `rpc_burst`, `log_lines_per_second`, `log_burst`, `http_requests_per_second`, `http_burst`, `signatures_per_second`, `signature_burst`, `http_allow`, `http_deny`, `max_memory_bytes`, `max_fuel_per_event`, `max_event_duration`, `max_state_bytes`, `denied_capabilities`, `require_digest`, `modules`
 nexum-engine.toml:9:17: `policy.modules` takes modules' names as keys, not `A`
   help: write the name that the module runs under, such as [policy.modules.price-alert]
 nexum-engine.toml:12:19: `policy.modules.a.max_state_bytes` is 0, and the least is 1
   help: The largest state of a module, in bytes, whatever its manifest asks for
 nexum-engine.toml:13:1: unknown key `require_digest` in `policy.modules.a`
-  help: the keys here are `rpc_requests_per_second`, `rpc_burst`, `log_lines_per_second`, `log_burst`, `http_requests_per_second`, `http_burst`, `http_allow`, `http_deny`, `max_memory_bytes`, `max_fuel_per_event`, `max_event_duration`, `max_state_bytes`, `denied_capabilities`
+  help: the keys here are `rpc_requests_per_second`, `rpc_burst`, `log_lines_per_second`, `log_burst`, `http_requests_per_second`, `http_burst`, `signatures_per_second`, `signature_burst`, `http_allow`, `http_deny`, `max_memory_bytes`, `max_fuel_per_event`, `max_event_duration`, `max_state_bytes`, `denied_capabilities`
 ",
     );
 }

@@ -133,7 +133,7 @@ families! {
         "Lines that were dropped, since they were over the module's rate";
 
     ACCOUNT_TRANSACTIONS = Counter "nexum_account_transactions_total" ["account", "chain", "outcome"]
-        "Transactions by what became of them: sent (signed and kept), landed (in a block), reverted (of those that landed), replaced (another has its nonce), refused (by the chain, when it was handed over), resent (the chain had lost it)";
+        "Transactions by what became of them: sent (signed and kept), landed (in a block), reverted (of those that landed), replaced (one that the engine has not sent has its nonce), refused (by the chain, when it was handed over), resent (the chain had lost it)";
     ACCOUNT_PENDING = Gauge "nexum_account_pending_transactions" ["account", "chain"]
         "Transactions that are to land yet";
     ACCOUNT_OLDEST = Gauge "nexum_account_oldest_pending_seconds" ["account", "chain"]
