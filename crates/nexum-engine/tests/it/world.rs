@@ -571,13 +571,22 @@ impl World {
     /// Starts the engine, once nobody has the folder any more: a program that another test has just
     /// begun to start holds the locks of this process as well, until it runs.
     pub(crate) async fn start(&self) -> Running {
+        self.start_if_free().await.unwrap()
+    }
+
+    /// Why the engine does not start, once nobody has the folder any more.
+    pub(crate) async fn start_error(&self) -> StartError {
+        self.start_if_free().await.map(drop).unwrap_err()
+    }
+
+    async fn start_if_free(&self) -> Result<Running, StartError> {
         let started = tokio::time::timeout(DEADLINE, async {
             loop {
                 match self.try_start().await {
                     Err(StartError::Store(error)) if is_held(&error) => {
                         tokio::time::sleep(Duration::from_millis(2)).await;
                     }
-                    started => return started.unwrap(),
+                    started => return started,
                 }
             }
         });
@@ -600,7 +609,7 @@ impl World {
 
     /// What `module` has left on the disk once the engine's last task has let go of it.
     pub(crate) async fn state_after_crash(&self, module: &str) -> State {
-        let (state_dir, name) = (self.state_dir(), name(module));
+        let state_dir = self.state_dir();
         // Every worker and every open state has a share of the folder's lock: it is the last that
         // a crashed engine lets go of.
         let free = eventually("the folder is free", || match StateDir::open(&state_dir) {
@@ -611,7 +620,7 @@ impl World {
         })
         .await;
         drop(free);
-        State::read(&state_dir, &name).unwrap()
+        self.state(module)
     }
 }
 
