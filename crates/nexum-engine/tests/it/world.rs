@@ -19,8 +19,9 @@ use nexum_engine::{
 use nexum_host::{Clock, Host, SystemClock};
 use nexum_manifest::{Setup, Start};
 use nexum_store::{StateDir, StoreError};
-use nexum_testkit::{RpcServer, ScriptedChain, guests};
+use nexum_testkit::{Anvil, RpcServer, ScriptedChain, guests};
 use nexum_types::{B256, BlockNumber, ChainId, Depth, ModuleName, Source};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::evidence::State;
@@ -794,6 +795,21 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
     })
     .await;
     found.unwrap_or_else(|_| panic!("not in time: {what}"))
+}
+
+/// The receipt of a transaction that `anvil` has taken: it answers before it mines.
+pub(crate) async fn receipt(anvil: &Anvil, hash: &Value) -> Value {
+    let mined = tokio::time::timeout(DEADLINE, async {
+        loop {
+            let asked = anvil.rpc("eth_getTransactionReceipt", json!([hash])).await;
+            match asked.unwrap() {
+                Value::Null => tokio::time::sleep(Duration::from_millis(2)).await,
+                receipt => return receipt,
+            }
+        }
+    })
+    .await;
+    mined.unwrap_or_else(|_| panic!("not mined in time: {hash}"))
 }
 
 /// The root of the workspace.
