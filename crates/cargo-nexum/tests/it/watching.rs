@@ -73,13 +73,15 @@ fn a_save_of_code_or_fixture_brings_another_run() {
     run.says("waiting for a change");
     package.write(
         "fixtures/story.nexum",
-        "chain 31337\nmine 7\nexpect {\nevents 7\n}\n",
+        "chain 31337\nmine 7\nexpect {\nevents 7\nstate renamed absent\n}\n",
     );
-    run.says("7 events handled");
+    run.says("7 events handled, 0 calls failed, 0 requests, 2 expectations met");
     run.says("waiting for a change");
     let source = package.read("src/lib.rs");
-    package.write("src/lib.rs", &format!("{source}\n// another time\n"));
-    run.says("7 events handled");
+    let renamed = source.replace("\"count\"", "\"renamed\"");
+    package.write("src/lib.rs", &renamed);
+    // None but the new code does not meet that.
+    run.says("7 events handled, 0 calls failed, 0 requests, 1 expectations met, 1 not");
     run.says("waiting for a change");
     assert_eq!(run.interrupted().code(), Some(0));
 }

@@ -1,6 +1,6 @@
 //! A real node that goes away, and a real node's past.
 
-use std::{fs, path::Path};
+use std::{fs, iter, net::TcpListener, path::Path};
 
 use nexum_chain::{FeedReader, Interest};
 use nexum_testkit::{Anvil, FaultProxy};
@@ -59,16 +59,26 @@ async fn state_at(file: &Path, head: u64) -> Vec<u8> {
     .await
 }
 
+/// A port that is bound twice: below those that the system gives to whoever asks for any.
+fn free_port() -> u16 {
+    let mut ports = iter::repeat_with(|| rand::random_range(20_000..32_768));
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(is_free).unwrap()
+}
+
 #[tokio::test]
 async fn a_node_that_is_stopped_and_started_again_is_read_on_without_a_gap() {
     for via in BOTH {
         let folder = tempfile::tempdir().unwrap();
         let (written, kept) = (folder.path().join("state"), folder.path().join("kept"));
+        let port = free_port().to_string();
         let saving = [
             "--state",
             written.to_str().unwrap(),
             "--state-interval",
             "1",
+            "--port",
+            &port,
         ];
         let anvil = Anvil::start(saving).await.unwrap();
         let url = match via {
@@ -81,7 +91,6 @@ async fn a_node_that_is_stopped_and_started_again_is_read_on_without_a_gap() {
         let before = read_to(&mut reader, None, 60, 10).await;
 
         fs::write(&kept, state_at(&written, 60).await).unwrap();
-        let port = anvil.port().to_string();
         drop(anvil);
         let loading = ["--load-state", kept.to_str().unwrap(), "--port", &port];
         let anvil = Anvil::start(loading).await.unwrap();

@@ -189,7 +189,8 @@ async fn calls_keep_to_the_endpoints_rate() {
     }
     // One of the burst went to the chain id.
     assert!(start.elapsed() >= Duration::from_millis(400));
-    assert!(endpoint(&chains, 0).rate_limit_waits >= 4);
+    // A call that comes late enough does not wait.
+    assert!(endpoint(&chains, 0).rate_limit_waits >= 1);
 
     limited.endpoints[0].rate = Some(Rate {
         per_second: 1,

@@ -14,7 +14,7 @@ use std::{
 };
 
 use futures::future::Either;
-use nexum_engine::LogLine;
+use nexum_engine::{LogLine, ModuleStatus, Phase};
 use nexum_store::{StateDir, StoreOptions};
 use nexum_types::CallState;
 use serde_json::{Value, json};
@@ -67,7 +67,10 @@ async fn an_operator_sees_the_modules_and_works_on_them() {
         .module(Module::fixture("poison").restarted(parks));
     let engine = world.start().await;
     engine.delivered("tally", 6).await;
-    engine.reaches("poison", 6).await;
+    let is_done = |status: &ModuleStatus| status.parked == 2 && status.phase == Phase::Run;
+    engine
+        .until("poison", "it runs behind what it parked", is_done)
+        .await;
     let socket = world.state_dir().join("admin.sock");
     let mode = fs::metadata(&socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

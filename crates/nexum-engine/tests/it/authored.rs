@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     log,
-    world::{CHAIN, Module, Running, World, workspace},
+    world::{CHAIN, Module, Running, World, receipt, workspace},
 };
 
 sol! {
@@ -59,9 +59,7 @@ impl Deployed {
     async fn send(&self, mut transaction: Value) -> Value {
         transaction["gas"] = json!(GAS);
         let hash = self.anvil.rpc("eth_sendTransaction", json!([transaction]));
-        let hash = hash.await.unwrap();
-        let receipt = self.anvil.rpc("eth_getTransactionReceipt", json!([hash]));
-        receipt.await.unwrap()
+        receipt(&self.anvil, &hash.await.unwrap()).await
     }
 
     async fn head(&self) -> u64 {

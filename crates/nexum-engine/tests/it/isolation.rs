@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How long `slow` takes for an event.
-const SLEEP: Duration = Duration::from_secs(10);
+const SLEEP: Duration = Duration::from_secs(25);
 
 /// Mines blocks one at a time: how long each took from mined to committed by `tally`.
 async fn latencies(engine: &Running, server: &RpcServer) -> Vec<Duration> {
@@ -54,14 +54,15 @@ async fn a_slow_neighbour_leaves_the_latency_of_a_fast_module_unchanged() {
     let of_slow = engine.status("neighbour");
     engine.stop_in_grace().await;
 
-    assert!(of_slow.delivered <= 1 && of_slow.failed == 0, "{of_slow:?}");
+    // It was never without work.
+    assert!(of_slow.delivered < 20 && of_slow.failed == 0, "{of_slow:?}");
     world.state("tally").assert_tallied(1..=21);
     // Waiting for the neighbour even once would cost about what it sleeps. The bounds leave room
     // for a busy machine, and none for that.
     let (median, worst) = (beside[beside.len() / 2], beside[beside.len() - 1]);
     assert!(worst < SLEEP / 2, "beside a slow one: {beside:?}");
     assert!(
-        median < alone[alone.len() / 2] + Duration::from_millis(500),
+        median < alone[alone.len() / 2] + SLEEP / 10,
         "alone: {alone:?}, beside a slow one: {beside:?}"
     );
 }
@@ -112,6 +113,10 @@ async fn a_hundred_modules_have_their_blocks_beside_two_that_compute_without_end
         .modules(spinning)
         .modules(idle);
     let engine = world.start().await;
+    // What they are busy with from then on is no `init` any more.
+    for name in ["spin-a", "spin-b"] {
+        engine.runs(name).await;
+    }
     let are_busy = |engine: &Running| {
         let report = engine.engine.health();
         let busy = report.modules.iter().filter(|module| {
@@ -145,7 +150,8 @@ async fn a_call_ends_at_its_deadline_or_with_its_fuel() {
             .config("from = 3")
             .limited(limit)
     };
-    let late = spin("late", "max_event_duration = \"1s\"")
+    // Time enough for the blocks before, on any machine.
+    let late = spin("late", "max_event_duration = \"10s\"")
         .limited("max_fuel_per_event = 9_000_000_000_000_000_000");
     let world = World::over(&server, Via::Ws)
         .module(late)
@@ -154,7 +160,7 @@ async fn a_call_ends_at_its_deadline_or_with_its_fuel() {
     let engine = world.start().await;
 
     let late = engine.failed("late", 1).await;
-    assert_eq!(late, "the call took longer than 1s (max_event_duration)");
+    assert_eq!(late, "the call took longer than 10s (max_event_duration)");
     let thirsty = engine.failed("thirsty", 1).await;
     assert_eq!(
         thirsty,
@@ -194,7 +200,8 @@ async fn a_deadline_covers_a_question_that_is_not_answered() {
     let server = server(1).await;
     let asks = Module::fixture("batch")
         .config("addresses = [\"0x00000000000000000000000000000000000000a1\"]")
-        .limited("max_event_duration = \"200ms\"");
+        .limited("max_event_duration = \"200ms\"")
+        .restarted("max_consecutive_failures = 10000");
     let silent = Injection::new(Fault::Silent).on("eth_getBalance");
     server.wire().inject(silent);
     let world = World::over(&server, Via::Http)

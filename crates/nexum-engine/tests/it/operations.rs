@@ -92,8 +92,8 @@ async fn a_name_that_is_configured_and_was_loaded_refuses_the_start() {
     engine.stop().await;
 
     let world = world.module(Module::fixture("tally"));
-    match world.try_start().await.map(drop) {
-        Err(StartError::Refused(errors)) => {
+    match world.start_error().await {
+        StartError::Refused(errors) => {
             let problem = errors.problems().next().unwrap();
             assert!(
                 problem.file().ends_with("loaded.toml"),

@@ -82,8 +82,8 @@ async fn what_was_loaded_is_read_by_the_one_who_has_the_state_dir() {
         other => panic!("{other:?}"),
     }
     drop(held);
-    match world.try_start().await.map(drop) {
-        Err(StartError::Refused(errors)) => {
+    match world.start_error().await {
+        StartError::Refused(errors) => {
             let problem = errors.problems().next().unwrap();
             assert!(problem.file().ends_with("loaded.toml"));
         }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     evidence::log_key,
     logs::{PING, PINGS, PONGS, fold, mine, ping, pings, pings_and_pongs, pong, settle},
-    world::{CHAIN, Module, Via, World, server},
+    world::{CHAIN, Module, Via, World, receipt, server},
 };
 
 /// Replaces the last blocks by as many and one more, each with these logs.
@@ -277,9 +277,7 @@ impl Emitter {
     async fn send(&self, mut transaction: Value) -> Value {
         transaction["from"] = self.account.clone();
         let sent = self.anvil.rpc("eth_sendTransaction", json!([transaction]));
-        let hash = sent.await.unwrap();
-        let receipt = self.anvil.rpc("eth_getTransactionReceipt", json!([hash]));
-        receipt.await.unwrap()
+        receipt(&self.anvil, &sent.await.unwrap()).await
     }
 
     /// One block with a log; its number.
@@ -351,7 +349,9 @@ async fn a_real_node_reorganises_while_events_flow(via: Via) {
     for module in ["log-fold", "with-blocks"] {
         let state = world.state(module);
         state.assert_fold_is(&expected);
-        assert!(state.number("removed") > Some(50), "{state:?}");
+        // Of the last 5 blocks all but the newest were delivered for sure, and of the last 50 those
+        // that the reorg before did not leave without a log: 4 logs, and 46.
+        assert!(state.number("removed") >= Some(50), "{state:?}");
     }
 }
 

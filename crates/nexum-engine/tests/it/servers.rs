@@ -20,7 +20,7 @@ async fn a_stopping_engine_is_alive_and_not_ready_until_it_has_stopped() {
     let server = server(1).await;
     let slow = Module::fixture("slow")
         .named("stopped-last")
-        .config("millis = 6000");
+        .config("millis = 20_000");
     let world = World::over(&server, Via::Ws).observed().module(slow);
     let engine = world.start().await;
     let health = engine.health();

@@ -270,7 +270,7 @@ async fn so_many_may_look_at_once_and_the_next_one_is_told_to_come_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopping_engine_says_so_and_ends_the_streams_in_order() {
     let server = server(1).await;
-    let slow = Module::fixture("slow").config("millis = 3000");
+    let slow = Module::fixture("slow").config("millis = 20_000");
     let world = World::over(&server, Via::Ws).observed().module(slow);
     let engine = world.start().await;
     let health = engine.health();

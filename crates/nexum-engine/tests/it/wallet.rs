@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 
 use crate::{
     evidence::State,
-    exposition::scrape,
+    exposition::{Scraped, scrape},
     log,
-    world::{CHAIN, DEADLINE, Module, Via, World, name, server},
+    metrics::until,
+    world::{CHAIN, DEADLINE, Module, Via, World, name, receipt, server},
 };
 
 /// The chain of anvil's.
@@ -118,8 +119,17 @@ async fn balance(anvil: &Anvil, of: &str) -> U256 {
     balance.as_str().unwrap().parse().unwrap()
 }
 
-/// The account's transactions, in the order of the chain: their nonces and values.
+/// The account's transactions, in the order of the chain: their nonces and values. The node has
+/// mined all that it has taken.
 async fn sent(anvil: &Anvil) -> Vec<(u64, u64)> {
+    let count = async |at: &str| {
+        let params = json!([ACCOUNT, at]);
+        number(&ask(anvil, "eth_getTransactionCount", params).await)
+    };
+    let deadline = Instant::now() + DEADLINE;
+    while count("latest").await != count("pending").await {
+        assert!(Instant::now() < deadline, "not all is mined");
+    }
     let head = number(&ask(anvil, "eth_blockNumber", json!([])).await);
     let mut sent = Vec::new();
     for block in 0..=head {
@@ -197,7 +207,7 @@ async fn a_wallets_methods_are_answered_with_the_modules_accounts() {
         assert_eq!(text(&state, "kind/shape"), "invalid-input -32602");
 
         let hash: Value = serde_json::from_str(&text(&state, "answer/send")).unwrap();
-        let receipt = ask(&anvil, "eth_getTransactionReceipt", json!([hash])).await;
+        let receipt = receipt(&anvil, &hash).await;
         assert_eq!(receipt["status"], "0x1", "{receipt}");
         let lines = log::lines_of(module);
         let signed = lines.iter().filter(|line| line.message == "signed").count();
@@ -606,18 +616,23 @@ async fn a_dropped_transaction_is_handed_over_again_and_a_replaced_one_told() {
         "the transaction was replaced: another one of its account, which this engine has not sent, has its nonce",
     )
     .await;
-    let scraped = scrape(engine.metrics()).await;
-    engine.stop().await;
     let chain = SENDS_ON.to_string();
-    let counted = |outcome| {
+    let counted = |scraped: &Scraped, outcome| {
         let labels = [
             ("account", ACCOUNT),
             ("chain", &*chain),
             ("outcome", outcome),
         ];
-        scraped.value("nexum_account_transactions_total", &labels)
+        scraped.get("nexum_account_transactions_total", &labels)
     };
-    assert!(counted("resent") >= 1.0);
-    assert_eq!((counted("landed"), counted("replaced")), (1.0, 1.0));
+    // What is logged is counted right after.
+    let (scraped, ()) = until(engine.metrics(), "it is counted", |scraped| {
+        (counted(scraped, "replaced") >= Some(1.0)).then_some(())
+    })
+    .await;
+    engine.stop().await;
+    assert!(counted(&scraped, "resent") >= Some(1.0));
+    assert_eq!(counted(&scraped, "landed"), Some(1.0));
+    assert_eq!(counted(&scraped, "replaced"), Some(1.0));
     assert_eq!(sent(&anvil).await, [(0, 1), (1, 0)]);
 }

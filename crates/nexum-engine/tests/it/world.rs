@@ -19,8 +19,9 @@ use nexum_engine::{
 use nexum_host::{Clock, Host, SystemClock};
 use nexum_manifest::{Setup, Start};
 use nexum_store::{StateDir, StoreError};
-use nexum_testkit::{RpcServer, ScriptedChain, guests};
+use nexum_testkit::{Anvil, RpcServer, ScriptedChain, guests};
 use nexum_types::{B256, BlockNumber, ChainId, Depth, ModuleName, Source};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::evidence::State;
@@ -571,13 +572,22 @@ impl World {
     /// Starts the engine, once nobody has the folder any more: a program that another test has just
     /// begun to start holds the locks of this process as well, until it runs.
     pub(crate) async fn start(&self) -> Running {
+        self.start_if_free().await.unwrap()
+    }
+
+    /// Why the engine does not start, once nobody has the folder any more.
+    pub(crate) async fn start_error(&self) -> StartError {
+        self.start_if_free().await.map(drop).unwrap_err()
+    }
+
+    async fn start_if_free(&self) -> Result<Running, StartError> {
         let started = tokio::time::timeout(DEADLINE, async {
             loop {
                 match self.try_start().await {
                     Err(StartError::Store(error)) if is_held(&error) => {
                         tokio::time::sleep(Duration::from_millis(2)).await;
                     }
-                    started => return started.unwrap(),
+                    started => return started,
                 }
             }
         });
@@ -600,7 +610,7 @@ impl World {
 
     /// What `module` has left on the disk once the engine's last task has let go of it.
     pub(crate) async fn state_after_crash(&self, module: &str) -> State {
-        let (state_dir, name) = (self.state_dir(), name(module));
+        let state_dir = self.state_dir();
         // Every worker and every open state has a share of the folder's lock: it is the last that
         // a crashed engine lets go of.
         let free = eventually("the folder is free", || match StateDir::open(&state_dir) {
@@ -611,7 +621,7 @@ impl World {
         })
         .await;
         drop(free);
-        State::read(&state_dir, &name).unwrap()
+        self.state(module)
     }
 }
 
@@ -785,6 +795,21 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T
     })
     .await;
     found.unwrap_or_else(|_| panic!("not in time: {what}"))
+}
+
+/// The receipt of a transaction that `anvil` has taken: it answers before it mines.
+pub(crate) async fn receipt(anvil: &Anvil, hash: &Value) -> Value {
+    let mined = tokio::time::timeout(DEADLINE, async {
+        loop {
+            let asked = anvil.rpc("eth_getTransactionReceipt", json!([hash])).await;
+            match asked.unwrap() {
+                Value::Null => tokio::time::sleep(Duration::from_millis(2)).await,
+                receipt => return receipt,
+            }
+        }
+    })
+    .await;
+    mined.unwrap_or_else(|_| panic!("not mined in time: {hash}"))
 }
 
 /// The root of the workspace.

@@ -1,8 +1,10 @@
 //! A running `nexum run`: its lines as they come, signals to it, and its end.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead as _, BufReader, Read, Write as _},
-    net::{SocketAddr, TcpStream},
+    iter,
+    net::{SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread::{self, JoinHandle},
@@ -177,6 +179,17 @@ fn follow(output: impl Read + Send + 'static, lines: Arc<Lines>) -> JoinHandle<(
             lines.more.notify_all();
         }
     })
+}
+
+/// A port for whoever binds it later, or twice: below those that the system gives to programs that
+/// ask for any, above those that browsers refuse, and no other test's.
+pub(crate) fn free_port() -> u16 {
+    static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut ports = iter::repeat_with(|| rand::random_range(20_000..32_768));
+    let is_free = |port: &u16| {
+        TcpListener::bind(("127.0.0.1", *port)).is_ok() && TAKEN.lock().unwrap().insert(*port)
+    };
+    ports.find(is_free).unwrap()
 }
 
 /// Waits until `condition` answers.

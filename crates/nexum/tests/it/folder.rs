@@ -104,7 +104,8 @@ impl Folder {
     }
 
     /// The last block that a module has committed, while an engine runs: what a copy of its file
-    /// says. `None` where there is no cursor yet, or the copy was taken in the middle of a write.
+    /// says. `None` where there is no cursor yet, where it is not after a block, or where the copy
+    /// was taken in the middle of a write.
     pub(crate) fn committed(&self, module: &str) -> Option<u64> {
         let file = format!("modules/{module}.redb");
         let copy = tempfile::tempdir().unwrap();
@@ -113,7 +114,8 @@ impl Folder {
         let dir = copy.path().to_str().unwrap();
         let output = self.nexum(&["state", "inspect", module, "--json", "--state-dir", dir]);
         let state: Value = serde_json::from_slice(&output.stdout).ok()?;
-        State(state).cursor()
+        let state = State(state);
+        state.cursor().filter(|_| state.position() == "after")
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::{
     fmt::Write as _,
-    net::TcpListener,
     path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
+
+use crate::engine::free_port;
 
 /// The commands of a guide.
 pub(crate) struct Guide {
@@ -37,12 +38,9 @@ impl Guide {
             .ancestors()
             .nth(2)
             .unwrap();
-        let mut text = std::fs::read_to_string(root.join(document)).unwrap();
-        for port in ports {
-            text = text.replace(port, &free_port().to_string());
-        }
+        let text = std::fs::read_to_string(root.join(document)).unwrap();
         Self {
-            steps: steps(&text),
+            steps: steps(&on_own_ports(&text, ports)),
             prelude: String::new(),
             again: |_| false,
         }
@@ -189,7 +187,25 @@ fn is_as_said(said: &str, line: &str) -> bool {
     rest.is_empty() || (!is_exact && said.ends_with('…'))
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+/// The text with another port in the place of each, wherever it is named.
+fn on_own_ports(text: &str, ports: &[&str]) -> String {
+    let own: Vec<_> = ports
+        .iter()
+        .map(|port| (*port, free_port().to_string()))
+        .collect();
+    let mut moved = String::new();
+    let mut rest = text;
+    // In one pass: a port may stand within one that was just put there.
+    let next = |rest: &str| {
+        let found = own
+            .iter()
+            .filter_map(|(port, own)| Some((rest.find(port)?, *port, own)));
+        found.min()
+    };
+    while let Some((at, port, own)) = next(rest) {
+        moved += &rest[..at];
+        moved += own;
+        rest = &rest[at + port.len()..];
+    }
+    moved + rest
 }

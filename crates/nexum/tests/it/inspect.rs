@@ -132,6 +132,8 @@ fn a_running_engine_shows_the_same_as_its_file() {
     let node = Node::at(3);
     let folder = Folder::following(&node.http(), &["counter"]);
     let engine = folder.run();
+    // A look at the folder while the engine takes it would end the start.
+    engine.wait_for_line("engine is running");
     let json = [
         "state", "inspect", "counter", "--json", "--prefix", "block/", "--limit", "2",
     ];

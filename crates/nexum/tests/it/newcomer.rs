@@ -1,5 +1,6 @@
 //! A newcomer, from nothing to a module that runs on the engine: every command of the author's
-//! quickstart.
+//! quickstart does what it says. What has nothing to compile is done twice, and how long that took
+//! is printed; that it is nowhere near a build of everything is all that is asserted of it.
 
 use std::{path::Path, time::Duration};
 
@@ -69,5 +70,7 @@ fn a_newcomer_has_a_module_of_their_own_on_the_engine() {
         began.elapsed(),
         played.again
     );
-    assert!(played.again < Duration::from_secs(60), "{:?}", played.again);
+    // Some seconds for eight commands: however busy the machine is, not ten minutes.
+    let far_too_long = Duration::from_secs(600);
+    assert!(played.again < far_too_long, "{:?}", played.again);
 }

@@ -117,6 +117,8 @@ fn a_running_engine_moves_the_cursor_between_two_calls() {
     let node = Node::at(5);
     let folder = Folder::following(&node.http(), &["tally"]);
     let engine = folder.run();
+    // A look at the folder while the engine takes it would end the start.
+    engine.wait_for_line("engine is running");
     let ask = |yes: &[&str]| {
         let args = [&["tally", "--chain", "31337", "--at", "3"], yes].concat();
         resync(&folder, &args)
@@ -145,6 +147,7 @@ fn the_dead_letters_of_what_comes_again_go() {
     let parks = "[module.restart]\nmax_consecutive_failures = 1\non_failure = \"dead-letter\"\n";
     folder.append("poison/nexum.toml", parks);
     let engine = folder.run();
+    engine.wait_for_line("engine is running");
     let letters = || -> Vec<Value> {
         let output = folder.nexum(&["module", "dead-letters", "poison", "list", "--json"]);
         serde_json::from_slice(&output.stdout).unwrap_or_default()

@@ -29,12 +29,14 @@ fn folder(node: &Node, millis: u64, grace: &str) -> Folder {
 #[test]
 fn the_call_in_flight_is_finished_and_committed() {
     for signal in [Signal::TERM, Signal::INT] {
-        let node = Node::at(5);
+        let node = Node::at(1);
         let folder = folder(&node, 2000, "60s");
         let engine = folder.run();
         engine.wait_for_line("sleeping");
 
         engine.signal(signal);
+        engine.wait_for_line("stopping: calls in flight may finish");
+        node.chain().mine(4);
         let ended = engine.wait();
 
         assert_eq!(ended.code, Some(0), "{ended:?}");

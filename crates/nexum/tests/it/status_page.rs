@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     browser::Browser,
-    engine::{Engine, get},
+    engine::{Engine, free_port, get},
     folder::{Folder, component, manifest},
     node::Node,
     page_server::{PageServer, module, report},
@@ -154,6 +154,12 @@ fn a_browser_shows_the_engine_as_it_changes_and_asks_nobody_else() {
         "block 3 is a dead letter",
         "document.querySelectorAll('#letters tbody tr').length === 1",
     );
+    let handled = |module: &str, count: u64| {
+        format!(
+            "document.querySelector('[data-module={module}] [data-label=Events]').textContent === '{count}'"
+        )
+    };
+    browser.until("the first blocks are handled", &handled("counter", 3));
     let names = browser
         .value("[...document.querySelectorAll('#modules tbody th')].map((th) => th.textContent)");
     assert_eq!(
@@ -191,16 +197,11 @@ fn a_browser_shows_the_engine_as_it_changes_and_asks_nobody_else() {
         node.chain().mine(1);
         browser.until("the head rises", &format!("{head} === 'block {block}'"));
     }
-    let handled = |module: &str, count: u64| {
-        format!(
-            "document.querySelector('[data-module={module}] [data-label=Events]').textContent === '{count}'"
-        )
-    };
+    let pace = "document.querySelector('[data-module=counter] [data-label=\"Events a second\"] span').textContent";
+    browser.until("there is a pace", &format!("Number({pace}) > 0"));
     browser.until("its blocks are handled", &handled("counter", 8));
     browser.until("but for 3 and 6", &handled("poison", 6));
     browser.until("but for 4 and 8", &handled("markup", 6));
-    let pace = "document.querySelector('[data-module=counter] [data-label=\"Events a second\"] span').textContent";
-    browser.until("there is a pace", &format!("Number({pace}) > 0"));
     let latency = "document.querySelector('[data-module=counter] .latency span').textContent";
     browser.until(
         "there is a latency",
@@ -297,9 +298,12 @@ fn the_page_is_legible_on_a_desk_and_on_a_phone_by_day_and_by_night() {
     open(&mut browser, &engine);
     node.chain().mine(3);
     browser.until(
-        "there is a pace, and a letter of block 4",
-        "document.getElementById('figure-rate').textContent > '0' \
-         && document.getElementById('letters').textContent.includes(' at 4')",
+        "there is a pace",
+        "Number(document.getElementById('figure-rate').textContent) > 0",
+    );
+    browser.until(
+        "there is a letter of block 4",
+        "document.getElementById('letters').textContent.includes(' at 4')",
     );
     node.chain().mine(2);
     browser.until(
@@ -375,10 +379,14 @@ fn the_page_is_legible_on_a_desk_and_on_a_phone_by_day_and_by_night() {
 fn the_page_says_when_the_engine_is_gone_and_goes_on_with_the_next_one() {
     let node = Node::at(3);
     let folder = folder(&node);
+    // The next engine has to get it, too.
+    let health = format!("health = \"127.0.0.1:{}\"", free_port());
+    let text = std::fs::read_to_string(folder.path("nexum-engine.toml")).unwrap();
+    let text = text.replace("health = \"127.0.0.1:0\"", &health);
+    folder.write("nexum-engine.toml", text);
     let engine = folder.run();
     let mut browser = Browser::start();
     open(&mut browser, &engine);
-    let health = engine.health();
     let lines = "document.getElementById('log').textContent.split('engine is starting').length - 1";
     browser.until("the log is shown", &format!("{lines} === 1"));
     let handled = |count: u64| {
@@ -399,12 +407,6 @@ fn the_page_says_when_the_engine_is_gone_and_goes_on_with_the_next_one() {
     // What was shown is still there, and new blocks come as soon as there is an engine.
     assert_eq!(row(&mut browser, "counter")["Events"], "3");
     node.chain().mine(2);
-    let text = std::fs::read_to_string(folder.path("nexum-engine.toml")).unwrap();
-    let text = text.replace(
-        "health = \"127.0.0.1:0\"",
-        &format!("health = \"{health}\""),
-    );
-    folder.write("nexum-engine.toml", text);
     let engine = folder.run();
     engine.wait_for_line("engine is running");
     browser.until("it is live again", "document.body.dataset.link === 'live'");
