@@ -50,7 +50,12 @@ pub(crate) async fn open(
         }
     }
     if let Some(url) = settings.remote.as_ref().filter(|_| !missing.is_empty()) {
-        let signer = RemoteSigner::new(url.expose().clone()).map_err(StartError::RemoteSigner)?;
+        let authorities = file.config().http.authorities.as_deref();
+        let signer = RemoteSigner::new(url.expose().clone(), authorities);
+        let signer = signer.map_err(StartError::RemoteSigner)?;
+        if signer.is_in_the_clear() {
+            tracing::warn!(signer = ?url, "what is to be signed goes to another machine in the clear: use https");
+        }
         let has = match signer.accounts().await {
             Ok(has) => has,
             // As with an endpoint: one that is down is no refusal.

@@ -8,10 +8,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use alloy_primitives::{Signature, hex};
 use nexum_types::{Address, BoxFuture};
-use reqwest::{Client, header};
+use reqwest::{Certificate, Client, header};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use url::Url;
+use url::{Host, Url};
 
 use crate::{SignError, Signer, ToSign};
 
@@ -44,11 +44,15 @@ struct AnsweredError {
 }
 
 impl RemoteSigner {
-    /// The signer at that URL, `http` or `https`. Connects to nothing.
-    pub fn new(url: Url) -> Result<Self, RemoteError> {
+    /// The signer at that URL, `http` or `https`. Its certificate is held against the machine's
+    /// authorities and those of `pem`. Connects to nothing.
+    pub fn new(url: Url, pem: Option<&str>) -> Result<Self, RemoteError> {
         // An error means that another part of the program has installed one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let pem = pem.unwrap_or_default().as_bytes();
+        let authorities = Certificate::from_pem_bundle(pem).map_err(RemoteError)?;
         let client = Client::builder()
+            .tls_certs_merge(authorities)
             // A redirect could carry what is to be signed to another host, and so could a proxy.
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -56,6 +60,19 @@ impl RemoteSigner {
             .build()
             .map_err(RemoteError)?;
         Ok(Self { client, url })
+    }
+
+    /// Whether what it is asked goes to another machine in the clear, where whoever is between can
+    /// have it sign something else.
+    #[must_use]
+    pub fn is_in_the_clear(&self) -> bool {
+        let is_here = match self.url.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        self.url.scheme() == "http" && !is_here
     }
 
     /// The accounts that it has.

@@ -9,7 +9,10 @@ use nexum_identity::{
     WriteCost,
 };
 use nexum_manifest::Setup;
-use nexum_testkit::RpcServer;
+use nexum_testkit::{
+    RpcServer,
+    web::{Authority, Reply, WebServer},
+};
 use nexum_types::{Address, B256};
 use serde_json::{Value, json};
 
@@ -371,4 +374,34 @@ async fn a_remote_signer_signs_for_the_accounts_that_have_no_keystore() {
     let told = refused(&with(&nobodys)).await;
     let key = format!("nothing has the key of {}", account(&nobodys));
     assert!(told.contains(&key), "{told}");
+}
+
+/// Given a signer whose certificate is of an authority of the operator's own, then it is asked what
+/// accounts it has where the file names that authority, and nobody is asked where it does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remote_signer_is_held_against_the_operators_authorities() {
+    let server = server(1).await;
+    let authority = Authority::new().unwrap();
+    let none = json!({ "jsonrpc": "2.0", "id": 1, "result": [] }).to_string();
+    let signer = WebServer::start_tls(&authority, &["127.0.0.1"], move |_| {
+        Reply::new(200, &[], none.as_bytes())
+    });
+    let signer = signer.await.unwrap();
+    let with = |http: &str| {
+        let world = World::over(&server, Via::Ws)
+            .http(http)
+            .identity(&format!("remote_signer = \"{}\"", signer.url()))
+            .identity(&given("afar", &[ONE]))
+            .module(module("afar").signs(&ALL));
+        fs::write(world.path("ca.pem"), authority.pem()).unwrap();
+        world
+    };
+    let stranger = with("").start().await;
+    stranger.stop().await;
+    assert_eq!(signer.seen().len(), 0);
+
+    let told = refused(&with("ca_file = \"ca.pem\"")).await;
+    let key = format!("nothing has the key of {}", account(ONE));
+    assert!(told.contains(&key), "{told}");
+    assert_eq!(signer.seen().len(), 1);
 }

@@ -41,7 +41,7 @@ enum Place {
     /// The nonce of one that has not been made before.
     New(u64),
     /// The nonce of one that takes the place of one that is gone.
-    Of(SentTransaction, u64),
+    Of(Box<SentTransaction>, u64),
     /// It has been sent already.
     Taken(B256),
 }
@@ -63,7 +63,7 @@ impl Inner {
                 return Ok(Sent { hash, is_new });
             }
             Place::New(nonce) => (nonce, None),
-            Place::Of(gone, nonce) => (nonce, Some(gone)),
+            Place::Of(gone, nonce) => (nonce, Some(*gone)),
         };
         let transaction = self.fill(&order, outlook, nonce)?;
         let again = gone.filter(|gone| is_as_good(gone, &order, &transaction));
@@ -101,7 +101,7 @@ impl Inner {
             Earlier::Gone(gone) => gone,
         };
         if let Some(nonce) = self.nonce_after(&gone).await? {
-            return Ok(Place::Of(gone, nonce));
+            return Ok(Place::Of(Box::new(gone), nonce));
         }
         // It is there after all.
         match self.earlier(order)? {

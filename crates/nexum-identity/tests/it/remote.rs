@@ -41,7 +41,10 @@ pub(crate) async fn signer(
     let url = format!("http://user:t0ken@{}/", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
     let asked = move || server.asked.lock().unwrap().clone();
-    (RemoteSigner::new(url.parse().unwrap()).unwrap(), asked)
+    (
+        RemoteSigner::new(url.parse().unwrap(), None).unwrap(),
+        asked,
+    )
 }
 
 fn result(value: &Value) -> String {
@@ -187,10 +190,26 @@ async fn what_goes_wrong_with_it_is_told_without_a_word_of_its_own() {
 #[tokio::test]
 async fn one_that_is_not_there_is_out_of_reach() {
     // Nobody listens there.
-    let signer = RemoteSigner::new("http://127.0.0.1:1/".parse().unwrap()).unwrap();
+    let signer = RemoteSigner::new("http://127.0.0.1:1/".parse().unwrap(), None).unwrap();
     let error = signer.accounts().await.unwrap_err();
     assert_eq!(
         error,
         SignError::Unreachable("there is no connection to it")
     );
+}
+
+#[test]
+fn what_goes_to_another_machine_in_the_clear_is_known() {
+    for (url, is_in_the_clear) in [
+        ("http://signer.example.org/", true),
+        ("http://10.0.0.5:9000/", true),
+        ("http://[fd00::5]/", true),
+        ("http://localhost:9000/", false),
+        ("http://127.0.0.1:9000/", false),
+        ("http://[::1]:9000/", false),
+        ("https://signer.example.org/", false),
+    ] {
+        let signer = RemoteSigner::new(url.parse().unwrap(), None).unwrap();
+        assert_eq!(signer.is_in_the_clear(), is_in_the_clear, "{url}");
+    }
 }
