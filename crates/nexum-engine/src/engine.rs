@@ -15,7 +15,7 @@ use nexum_identity::{Password, Sender};
 use nexum_manifest::{EngineFile, ManifestErrors, ModuleManifest, Problem, Setup};
 use nexum_store::{ModuleStore, StateDir, StoreError, StoreOptions};
 use nexum_types::{HttpFetch, ModuleName, StateError};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::sleep};
 
 use crate::{
     admin::{AdminError, AdminServer, AdminSocket},
@@ -35,6 +35,10 @@ use crate::{
 
 /// States opened at the same time at the start; each waits for the disk most of its time.
 const OPENED_AT_ONCE: usize = 16;
+
+/// How long a start waits for those who look at the states, and how often it tries.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 /// A running engine. Call [`Engine::stop`] to end it; dropping it cuts off the calls in flight,
 /// which are then delivered again at the next start.
@@ -369,13 +373,25 @@ pub(crate) fn store_options(manifest: &ModuleManifest) -> StoreOptions {
 /// Takes hold of the `state_dir`, which waits for the disk.
 async fn hold<T: Send + 'static>(
     path: &Path,
-    open: impl FnOnce(PathBuf) -> Result<T, StoreError> + Send + 'static,
+    open: impl Fn(PathBuf) -> Result<T, StoreError> + Copy + Send + 'static,
 ) -> Result<T, StartError> {
-    let path = path.to_owned();
-    tokio::task::spawn_blocking(move || open(path))
-        .await
-        .map_err(StartError::Task)?
-        .map_err(StartError::Store)
+    let began = Instant::now();
+    let mut is_told = false;
+    loop {
+        let path = path.to_owned();
+        let opened = tokio::task::spawn_blocking(move || open(path)).await;
+        match opened.map_err(StartError::Task)? {
+            // A script that looks at states from time to time keeps no engine from starting.
+            Err(StoreError::BeingInspected { path }) if began.elapsed() < LONGEST_LOOK => {
+                if !mem::replace(&mut is_told, true) {
+                    let path = path.display();
+                    tracing::info!(%path, "waiting until nobody looks at the states");
+                }
+                sleep(TRY_AGAIN).await;
+            }
+            opened => return opened.map_err(StartError::Store),
+        }
+    }
 }
 
 /// Opens the state of every module, several at a time: each open waits for the disk.

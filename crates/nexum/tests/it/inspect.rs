@@ -1,6 +1,6 @@
 //! `nexum state inspect`: what a module has committed, while no engine runs.
 
-use std::{process::Output, sync::Arc};
+use std::{fs::File, process::Output, sync::Arc};
 
 use nexum_store::{StateDir, StoreOptions};
 use nexum_types::CallState;
@@ -150,6 +150,31 @@ fn a_running_engine_shows_the_same_as_its_file() {
         stdout(&folder.nexum(&json))
     );
     assert_eq!(online_text, stdout(&folder.nexum(text)));
+}
+
+/// Given somebody who looks at the states, then an engine that starts waits for the end of it, and
+/// says what it waits for where that does not come.
+#[test]
+fn a_look_at_the_states_keeps_no_engine_from_starting() {
+    let node = Node::at(3);
+    let folder = counted(&node, |engine| drop(engine.stop()));
+    let look = || {
+        let file = File::open(folder.path("state/engine.lock")).unwrap();
+        file.lock_shared().unwrap();
+        file
+    };
+    let looks = look();
+    let engine = folder.run();
+    engine.wait_for_line("waiting until nobody looks at the states");
+    drop(looks);
+    engine.wait_for_line("module is running");
+    assert_eq!(engine.stop().code, Some(0));
+
+    let looks = look();
+    let ended = folder.run().wait();
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    assert!(ended.stderr.contains("being inspected"), "{ended:?}");
+    drop(looks);
 }
 
 /// Given more entries than an engine tells at once, all of them are shown.
