@@ -10,6 +10,7 @@ use nexum_types::{BlockNumber, ChainId, Config, Cursor, Source, WriteSet};
 use tokio::sync::oneshot;
 
 use crate::{
+    committing::blocking,
     failure::{Failure, with_causes},
     inlet::Inlet,
     letters::Failing,
@@ -18,7 +19,7 @@ use crate::{
     timetable::Timetable,
     upgrading::Upgrade,
     withdrawal::Withdrawal,
-    worker::{Held, Worker, blocking},
+    worker::{Held, Worker},
 };
 
 /// All that makes one version of a module another.

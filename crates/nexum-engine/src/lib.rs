@@ -6,6 +6,7 @@
 mod admin;
 mod code_cache;
 mod command;
+mod committing;
 mod connections;
 mod delivery;
 mod difference;
@@ -29,6 +30,7 @@ mod runtime;
 mod status;
 mod timetable;
 mod upgrading;
+mod waking;
 mod watch;
 pub mod wire;
 mod withdrawal;

@@ -5,12 +5,13 @@ use nexum_store::{DeadLetter, LetterChange, StoreError};
 use nexum_types::{BlockNumber, CallKey, Source, WriteSet};
 
 use crate::{
+    committing::{Accepted, accepted, blocking},
     failure::{Failure, FailureKind, with_causes},
     letters,
     lifecycle::Happened,
     meters::{EventKind, EventOutcome},
     status::Letters,
-    worker::{Accepted, Held, Running, Worker, accepted, blocking},
+    worker::{Held, Running, Worker},
 };
 
 impl Worker {

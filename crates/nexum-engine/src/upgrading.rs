@@ -16,11 +16,12 @@ use tokio::sync::oneshot;
 
 use crate::{
     command::{Version, of_source},
+    committing::{Accepted, Parked, parked_in},
     failure::{Failure, with_causes},
     letters::Failing,
     lifecycle::Happened,
     withdrawal::Withdrawal,
-    worker::{Accepted, Held, Parked, Worker, parked_in},
+    worker::{Held, Worker},
 };
 
 /// Writes down that a version runs after a restart, too; or says why not.
