@@ -428,10 +428,10 @@ impl Drop for Engine {
         let modules = &self.core().modules;
         // Nothing begins between the two.
         let mut by_name = modules.by_name();
-        // Before they hear of the end, which they would flush at.
+        // They do not hear of the end: one that is not waiting just then would flush before it ends.
         for handle in mem::take(&mut *by_name).into_values() {
             handle.task.abort();
         }
-        modules.close();
+        modules.refuse();
     }
 }

@@ -84,6 +84,8 @@ pub(crate) struct Modules {
     freed: Notify,
     /// Cancelled once the engine is to end; no module starts after that.
     stop: CancellationToken,
+    /// Cancelled where the modules are to come to their end in order, and not to be cut off.
+    ends: CancellationToken,
 }
 
 /// Where it is written that a module is to run.
@@ -228,7 +230,7 @@ impl Core {
             ..
         } = version;
         let status = Arc::new(StatusBoard::new(name.clone(), &loaded));
-        let stop = self.modules.stop.child_token();
+        let stop = self.modules.ends.child_token();
         let open = Open::default();
         open.set(Some(store.clone()));
         let (sender, commands) = mpsc::channel(COMMANDS);
@@ -420,6 +422,12 @@ impl Modules {
 
     /// Lets every module come to its end, and gives no more turns.
     pub(crate) fn close(&self) {
+        self.refuse();
+        self.ends.cancel();
+    }
+
+    /// Gives no more turns, and starts no more modules.
+    pub(crate) fn refuse(&self) {
         let _busy = self.busy();
         self.stop.cancel();
     }
