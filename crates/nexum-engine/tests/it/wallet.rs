@@ -636,3 +636,30 @@ async fn a_dropped_transaction_is_handed_over_again_and_a_replaced_one_told() {
     assert_eq!(counted(&scraped, "replaced"), Some(1.0));
     assert_eq!(sent(&anvil).await, [(0, 1), (1, 0)]);
 }
+
+/// The block that a transaction is in leaves the chain, and takes it along: it lands again, as it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_whose_block_leaves_the_chain_lands_again() {
+    log::keep();
+    let (server, anvil) = (server(1).await, anvil(&[]).await);
+    let requests = [format!("send {}", transfer(",\"value\":\"NUMBER\""))];
+    let world = world(&server, &anvil)
+        .identity(&given(&["reorged"], ""))
+        .module(wallet("reorged", &requests).config("strict = 1"));
+    let engine = world.start().await;
+    engine.delivered("reorged", 1).await;
+    log::says("reorged", "the transaction is in a block").await;
+    engine.stop().await;
+    assert_eq!(sent(&anvil).await, [(0, 1)]);
+
+    ask(&anvil, "anvil_reorg", json!([1, []])).await;
+    assert_eq!(sent(&anvil).await, []);
+    // The first look after a start is at all whose fate can change.
+    let engine = world.start().await;
+    log::says("reorged", "the transaction is in no block any more").await;
+    let deadline = Instant::now() + DEADLINE;
+    while sent(&anvil).await != [(0, 1)] {
+        assert!(Instant::now() < deadline, "it does not land again");
+    }
+    engine.stop().await;
+}

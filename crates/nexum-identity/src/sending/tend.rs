@@ -1,7 +1,11 @@
 //! Looks after what was sent until its fate cannot change any more: hands over again what the chain
 //! has lost, and tells what has landed, was reverted, or was replaced.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::future::join_all;
 use nexum_types::{Address, ChainId, Fate, HostError, SentTransaction};
@@ -43,47 +47,69 @@ impl Sender {
         let inner = &self.0;
         let mut all_at = Instant::now();
         // None waits for another's chain. They end with this.
-        let mut looking = JoinSet::new();
-        let mut busy = BTreeSet::new();
+        let mut looking = Looking::default();
         loop {
             let began = Instant::now();
-            while let Some(ended) = looking.try_join_next() {
-                match ended {
-                    Ok(of) => drop(busy.remove(&of)),
-                    // A panic is a fault of the engine's own; whose it was is not known any more.
-                    Err(error) => {
-                        tracing::error!("looking after transactions came to grief: {error}");
-                        busy.clear();
-                    }
-                }
-            }
             inner.settle().await;
             let is_whole = began >= all_at;
             if is_whole {
                 all_at = began + SETTLED_EVERY;
             }
-            let open = inner.book.get().map(Book::open_ones).unwrap_or_default();
-            let mut next = open.values().next().map(|_| all_at);
-            if open.values().flatten().any(is_to_land) {
-                next = Some(began + EVERY);
-            }
-            for (of, mut sent) in open {
+            for (of, mut sent) in inner.open_ones() {
                 sent.retain(|sent| is_whole || is_to_land(sent));
-                if sent.is_empty() || !busy.insert(of) {
-                    continue;
+                if !sent.is_empty() {
+                    let ids = sent.iter().map(|sent| sent.id).collect();
+                    looking.begin(inner, of, ids);
                 }
-                let ids: Vec<_> = sent.iter().map(|sent| sent.id).collect();
-                let inner = Arc::clone(inner);
-                looking.spawn(async move {
-                    inner.look_after(of, &ids).await;
-                    of
-                });
             }
-            tokio::select! {
-                () = inner.wake.notified() => {}
-                () = at(next) => {}
+            loop {
+                // What a look has found counts at once: a block can leave with what is in it.
+                let next = inner.next_look(began, all_at);
+                tokio::select! {
+                    () = inner.wake.notified() => break,
+                    () = at(next) => break,
+                    is_done = looking.ended() => if !is_done {
+                        // What could not be looked at is not left for a minute.
+                        all_at = all_at.min(Instant::now() + EVERY);
+                    },
+                }
             }
             sleep_until(began + AT_LEAST).await;
+        }
+    }
+}
+
+/// The looks that are under way, one of an account on a chain at a time.
+#[derive(Default)]
+struct Looking {
+    looks: JoinSet<((Address, ChainId), bool)>,
+    busy: BTreeSet<(Address, ChainId)>,
+}
+
+impl Looking {
+    /// Begins one, unless one is under way.
+    fn begin(&mut self, inner: &Arc<Inner>, of: (Address, ChainId), ids: Vec<u64>) {
+        if self.busy.insert(of) {
+            let inner = Arc::clone(inner);
+            self.looks
+                .spawn(async move { (of, inner.look_after(of, &ids).await) });
+        }
+    }
+
+    /// Comes once one has ended; false where it has not seen all that it was for.
+    async fn ended(&mut self) -> bool {
+        match self.looks.join_next().await {
+            Some(Ok((of, is_done))) => {
+                self.busy.remove(&of);
+                is_done
+            }
+            // A panic is a fault of the engine's own; whose it was is not known any more.
+            Some(Err(error)) => {
+                tracing::error!("looking after transactions came to grief: {error}");
+                self.busy.clear();
+                false
+            }
+            None => std::future::pending().await,
         }
     }
 }
@@ -93,6 +119,19 @@ fn is_to_land(sent: &SentTransaction) -> bool {
 }
 
 impl Inner {
+    fn open_ones(&self) -> BTreeMap<(Address, ChainId), Vec<SentTransaction>> {
+        self.book.get().map(Book::open_ones).unwrap_or_default()
+    }
+
+    /// When to look again, after a look that began then: soon where something is to land, and else
+    /// when all are looked at, if there is one.
+    fn next_look(&self, began: Instant, all_at: Instant) -> Option<Instant> {
+        let open = self.open_ones();
+        let is_any_to_land = open.values().flatten().any(is_to_land);
+        let soon = is_any_to_land.then(|| all_at.min(began + EVERY));
+        soon.or_else(|| (!open.is_empty()).then_some(all_at))
+    }
+
     /// Tells the disk which calls are over, and forgets what is over altogether.
     async fn settle(self: &Arc<Self>) {
         if self.book.get().is_none() {
@@ -117,13 +156,20 @@ impl Inner {
         }
     }
 
-    /// Looks after transactions of an account on one chain, in their order.
-    async fn look_after(self: &Arc<Self>, (account, chain): (Address, ChainId), ids: &[u64]) {
+    /// Looks after transactions of an account on one chain, in their order. False where it did not
+    /// come to all of them.
+    async fn look_after(
+        self: &Arc<Self>,
+        (account, chain): (Address, ChainId),
+        ids: &[u64],
+    ) -> bool {
         for some in ids.chunks(AT_ONCE) {
             let lost = {
                 // What is just being made is not known to the chain yet.
                 let turn = self.turn(account, chain);
-                let Ok(_turn) = turn.try_lock() else { return };
+                let Ok(_turn) = turn.try_lock() else {
+                    return false;
+                };
                 let some = self.book.get().map(|book| book.of_ids(some));
                 let some = some.unwrap_or_default();
                 let hashes: Vec<_> = some.iter().map(|sent| sent.hash).collect();
@@ -132,14 +178,18 @@ impl Inner {
                     Ok(look) => self.judge_all(&some, &look).await,
                     Err(error) => Err(error),
                 };
-                judged.unwrap_or_else(|error| {
-                    tracing::debug!(%account, %chain, "what became of transactions is not known: {error}");
-                    Vec::new()
-                })
+                match judged {
+                    Ok(lost) => lost,
+                    Err(error) => {
+                        tracing::debug!(%account, %chain, "what became of transactions is not known: {error}");
+                        return false;
+                    }
+                }
             };
             // It changes nothing of theirs, and so needs no turn.
             join_all(lost.iter().map(|sent| self.bring_back(sent))).await;
         }
+        true
     }
 
     /// Notes and tells what has become of them, and answers those that the chain has lost.

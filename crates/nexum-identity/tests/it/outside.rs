@@ -48,7 +48,10 @@ pub(crate) struct Outside {
     known: Mutex<BTreeSet<B256>>,
     /// Known once it has been asked for.
     unseen: Mutex<Option<B256>>,
+    /// Not known any more once it has been asked for.
+    fading: Mutex<Option<B256>>,
     is_gone: AtomicBool,
+    is_silent_once: AtomicBool,
     /// What was given to it, in order.
     given: Mutex<Vec<B256>>,
     counts: Mutex<[u64; 2]>,
@@ -78,10 +81,19 @@ impl Outside {
     }
 
     fn is_there(&self) -> Result<(), HostError> {
-        match self.is_gone.load(Ordering::Relaxed) {
+        let is_silent = self.is_silent_once.swap(false, Ordering::Relaxed);
+        match self.is_gone.load(Ordering::Relaxed) || is_silent {
             true => Err(HostError::new("chain", HostErrorKind::Unavailable, "gone")),
             false => Ok(()),
         }
+    }
+
+    pub(crate) fn forgets_once_asked(&self, hash: B256) {
+        *self.fading.lock().unwrap() = Some(hash);
+    }
+
+    pub(crate) fn does_not_answer_once(&self) {
+        self.is_silent_once.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn estimates(&self, gas: u64) {
@@ -116,10 +128,11 @@ impl Outside {
         let is_known = || {
             let hash: B256 = params[0].as_str().unwrap().parse().unwrap();
             let is_known = self.known.lock().unwrap().contains(&hash);
-            self.known
-                .lock()
-                .unwrap()
-                .extend(self.unseen.lock().unwrap().take());
+            let mut known = self.known.lock().unwrap();
+            known.extend(self.unseen.lock().unwrap().take());
+            if let Some(hash) = self.fading.lock().unwrap().take() {
+                known.remove(&hash);
+            }
             is_known
         };
         match request.method.as_str() {

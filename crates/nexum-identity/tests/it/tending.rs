@@ -171,3 +171,32 @@ async fn gas_has_as_much_over_as_the_rule_leaves() {
         assert_eq!(made.gas_limit(), gas, "estimated at {estimate}");
     }
 }
+
+/// Given a look that finds a block gone with what was in it, or none at all, then the next one is in
+/// seconds, and not in the minute that is enough for what stays.
+#[tokio::test(start_paused = true)]
+async fn what_is_to_land_again_is_looked_at_soon() {
+    let outside = Arc::new(Outside::default());
+    let engine = Engine::start(&outside);
+    let hash = engine.send(1, 0, 1).await.unwrap();
+    drop(engine);
+    let soon = async |engine: &Engine| {
+        let soon = Duration::from_secs(6);
+        let ended = tokio::time::timeout(soon, engine.sender.tend()).await;
+        assert!(ended.is_err(), "it goes on for as long as it is let");
+    };
+    // The node knows it, in no block; and a second later it does not.
+    outside.rewrite(|sent| sent.fate = LANDED);
+    outside.knows(hash);
+    outside.forgets_once_asked(hash);
+    soon(&Engine::start(&outside)).await;
+    assert_eq!(outside.on_disk()[0].fate, Fate::Pending);
+    assert_eq!(outside.given(), [hash; 2], "it is handed over again");
+
+    // A node that does not answer at first.
+    outside.rewrite(|sent| sent.fate = LANDED);
+    outside.forgets(hash);
+    outside.does_not_answer_once();
+    soon(&Engine::start(&outside)).await;
+    assert_eq!(outside.given(), [hash; 3]);
+}

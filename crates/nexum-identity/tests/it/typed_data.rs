@@ -33,6 +33,55 @@ fn the_example_of_eip_712_has_its_digest() {
     assert_eq!(data.chain(), Some(ChainId(1)));
 }
 
+/// The digests are those that `eth-sig-util` has for the same data (its version 4): another
+/// implementation than the one here.
+#[test]
+fn bytes_arrays_and_arrays_of_arrays_have_the_digests_of_wallets() {
+    let mut with_bytes = mail();
+    let fields = with_bytes["types"]["Mail"].as_array_mut().unwrap();
+    fields.push(field("bytes", "payload"));
+    let payload = "0x25192142931f380985072cdd991e37f65cf8253ba7a0e675b54163a1d133b8ca";
+    with_bytes["message"]["payload"] = payload.into();
+
+    let mut with_arrays = mail();
+    with_arrays["types"]["Person"][1] = field("address[]", "wallets");
+    with_arrays["types"]["Mail"][1] = field("Person[]", "to");
+    with_arrays["types"]["Group"] = json!([field("string", "name"), field("Person[]", "members")]);
+    with_arrays["message"]["from"] = json!({ "name": "Cow", "wallets": [
+        "0xCD2a3d9F938E13CD947Ec05AbC7FE734Df8DD826",
+        "0xDeaDbeefdEAdbeefdEadbEEFdeadbeEFdEaDbeeF",
+    ] });
+    with_arrays["message"]["to"] = json!([{ "name": "Bob", "wallets": [
+        "0xbBbBBBBbbBBBbbbBbbBbbbbBBbBbbbbBbBbbBBbB",
+        "0xB0BdaBea57B0BDABeA57b0bdABEA57b0BDabEa57",
+        "0xB0B0b0b0b0b0B000000000000000000000000000",
+    ] }]);
+
+    let mut with_matrices = with_arrays.clone();
+    let fields = with_matrices["types"]["Person"].as_array_mut().unwrap();
+    fields.push(field("int[][]", "logo_matrix"));
+    with_matrices["message"]["from"]["logo_matrix"] = json!([[0, 255], [-255, -1]]);
+    with_matrices["message"]["to"][0]["logo_matrix"] = json!([[0, 0], [0, 0]]);
+
+    for (data, digest) in [
+        (
+            with_bytes,
+            "0xb4aaf457227fec401db772ec22d2095d1235ee5d0833f56f59108c9ffc90fb4b",
+        ),
+        (
+            with_arrays,
+            "0xa85c2e2b118698e88db68a8105b794a8cc7cec074e89ef991cb4f5f533819cc2",
+        ),
+        (
+            with_matrices,
+            "0x5370bb332dbe5d922832f1654d01b5d42cbbfd7bb999e939836f4a40a12a8bd4",
+        ),
+    ] {
+        let parsed = TypedData::parse(&data.to_string()).unwrap();
+        assert_eq!(parsed.digest().to_string(), digest, "{data}");
+    }
+}
+
 #[test]
 fn the_domains_type_may_be_left_out_and_is_added() {
     let mut data = mail();
