@@ -249,12 +249,15 @@ impl FeeGuard {
                 Err(error) => (Kind::Failed, None, Some(error.to_string())),
             };
             if let Some(hash) = hash {
+                // Most nodes know it at once, and later perhaps none does.
+                let known = self.provider.get_transaction_by_hash(hash).await;
+                let nonce = known.ok().flatten().map(|known| known.nonce());
                 let sent = OnTheWay {
                     hash,
                     amount,
                     since: tick.fired_at,
                     from: plan.from,
-                    nonce: None,
+                    nonce,
                     is_told: false,
                 };
                 ON_THE_WAY.insert(&account, &sent)?;
