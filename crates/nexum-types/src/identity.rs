@@ -46,7 +46,8 @@ pub trait IdentityAccess: Send + Sync + 'static {
 pub struct Sent {
     /// Its hash.
     pub hash: B256,
-    /// Whether it was signed now, and not by an earlier attempt of the call.
+    /// Whether this call is the first that is answered with it, and not one after an earlier attempt
+    /// that came as far.
     pub is_new: bool,
 }
 

@@ -58,7 +58,7 @@ pub struct SentTransaction {
     /// What its gas costs at most, in wei.
     pub fees: U256,
     /// When it was signed, in milliseconds since the Unix epoch, UTC; of one that was refused first,
-    /// when it was found to be on its way all the same.
+    /// when it was handed over again, or found to be on its way all the same.
     pub signed_ms: u64,
     /// What has become of it.
     pub fate: Fate,

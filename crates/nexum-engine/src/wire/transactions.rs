@@ -36,7 +36,8 @@ pub struct TransactionReport {
     pub max_priority_fee_per_gas: String,
     /// What its gas costs at most.
     pub max_fees: String,
-    /// When it was signed, in milliseconds since the Unix epoch, UTC.
+    /// When it was signed, in milliseconds since the Unix epoch, UTC; of one that was refused first,
+    /// when it was handed over again, or found to be on its way all the same.
     pub signed_ms: u64,
     /// `pending`, `landed`, `reverted`, `replaced` or `refused`.
     pub fate: String,

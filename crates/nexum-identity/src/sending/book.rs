@@ -87,14 +87,6 @@ impl Book {
         self.all().values().any(|sent| sent.call == call)
     }
 
-    /// Whether one of the account's has landed with this one's nonce.
-    pub(crate) fn has_landed_at(&self, of: &SentTransaction) -> bool {
-        let has_landed = |sent: &SentTransaction| {
-            has_nonce_of(sent, of) && matches!(sent.fate, Fate::Landed { .. })
-        };
-        self.all().values().any(has_landed)
-    }
-
     /// The nonce after those of the account's transactions that can land.
     pub(crate) fn next_nonce(&self, account: Address, chain: ChainId) -> u64 {
         let all = self.all();
@@ -281,8 +273,8 @@ impl Book {
     }
 }
 
-/// The fate of one is that from now on. One that was refused and is on its way all the same counts
-/// for a day from now on.
+/// The fate of one is that from now on. One that was refused, and is handed over again or is on its
+/// way all the same, counts for a day from now on.
 pub(crate) fn becomes(sent: &mut SentTransaction, fate: Fate, now_ms: u64) {
     if sent.fate == Fate::Refused && fate != Fate::Refused {
         sent.signed_ms = sent.signed_ms.max(now_ms);

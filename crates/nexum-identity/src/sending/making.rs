@@ -67,7 +67,6 @@ impl Inner {
         };
         let transaction = self.fill(&order, outlook, nonce)?;
         let again = gone.filter(|gone| is_as_good(gone, &order, &transaction));
-        let is_new = again.is_none();
         let sent = match again {
             Some(gone) => {
                 self.is_pending(gone.id).await?;
@@ -85,7 +84,7 @@ impl Inner {
         self.hand_over(&sent).await?;
         Ok(Sent {
             hash: sent.hash,
-            is_new,
+            is_new: true,
         })
     }
 
@@ -202,19 +201,23 @@ impl Inner {
     ) -> Result<(), HostError> {
         let hour_ago = self.now_ms().saturating_sub(HOUR_MS);
         let its = || with_nonce.iter().filter(|sent| sent.module == *module);
+        if its().count() >= MAX_REFUSED {
+            tracing::warn!(%module, "the chain has refused {MAX_REFUSED} transactions of the module's with one nonce: no other is made for it before that nonce is used");
+            let message = format!(
+                "the chain has refused {MAX_REFUSED} transactions of the module's, all with one \
+                 nonce: no other is made before that is used"
+            );
+            return Err(accounts::error(HostErrorKind::Unavailable, message));
+        }
         let lately = its().filter(|sent| sent.signed_ms >= hour_ago).count();
-        let (kind, when) = if its().count() >= MAX_REFUSED {
-            (HostErrorKind::Unavailable, "once its nonce is used")
-        } else if lately >= MAX_REFUSED_AN_HOUR {
-            (HostErrorKind::RateLimited, "later")
-        } else {
-            return Ok(());
-        };
-        let message = format!(
-            "the chain has refused {lately} transactions of the module's within an hour, all with \
-             one nonce: try again {when}"
-        );
-        Err(accounts::error(kind, message))
+        if lately >= MAX_REFUSED_AN_HOUR {
+            let message = format!(
+                "the chain has refused {lately} transactions of the module's within an hour, all \
+                 with one nonce: try again later"
+            );
+            return Err(accounts::error(HostErrorKind::RateLimited, message));
+        }
+        Ok(())
     }
 
     /// The transaction as the chain and the operator's rule want it, held against what the account

@@ -48,6 +48,9 @@ impl Sender {
         let mut all_at = Instant::now();
         // None waits for another's chain. They end with this.
         let mut looking = Looking::default();
+        // Those whose last look at all that is theirs did not come about, which is not left for a
+        // minute.
+        let mut missed = BTreeSet::new();
         loop {
             let began = Instant::now();
             inner.settle().await;
@@ -56,22 +59,23 @@ impl Sender {
                 all_at = began + SETTLED_EVERY;
             }
             for (of, mut sent) in inner.open_ones() {
+                let is_whole = missed.remove(&of) || is_whole;
                 sent.retain(|sent| is_whole || is_to_land(sent));
-                if !sent.is_empty() {
-                    let ids = sent.iter().map(|sent| sent.id).collect();
-                    looking.begin(inner, of, ids);
+                if sent.is_empty() {
+                    continue;
+                }
+                let ids = sent.iter().map(|sent| sent.id).collect();
+                if !looking.begin(inner, of, ids, is_whole) && is_whole {
+                    missed.insert(of);
                 }
             }
             loop {
                 // What a look has found counts at once: a block can leave with what is in it.
-                let next = inner.next_look(began, all_at);
+                let next = inner.next_look(began, all_at, &missed);
                 tokio::select! {
                     () = inner.wake.notified() => break,
                     () = at(next) => break,
-                    is_done = looking.ended() => if !is_done {
-                        // What could not be looked at is not left for a minute.
-                        all_at = all_at.min(Instant::now() + EVERY);
-                    },
+                    again = looking.ended() => missed.extend(again),
                 }
             }
             sleep_until(began + AT_LEAST).await;
@@ -82,32 +86,56 @@ impl Sender {
 /// The looks that are under way, one of an account on a chain at a time.
 #[derive(Default)]
 struct Looking {
-    looks: JoinSet<((Address, ChainId), bool)>,
+    looks: JoinSet<Looked>,
     busy: BTreeSet<(Address, ChainId)>,
+}
+
+/// How a look has ended.
+struct Looked {
+    of: (Address, ChainId),
+    /// Whether it was for all that is theirs, and not only for what is to land.
+    is_whole: bool,
+    /// Whether it came to all that it was for.
+    is_done: bool,
 }
 
 impl Looking {
     /// Begins one, unless one is under way.
-    fn begin(&mut self, inner: &Arc<Inner>, of: (Address, ChainId), ids: Vec<u64>) {
-        if self.busy.insert(of) {
+    fn begin(
+        &mut self,
+        inner: &Arc<Inner>,
+        of: (Address, ChainId),
+        ids: Vec<u64>,
+        is_whole: bool,
+    ) -> bool {
+        let begins = self.busy.insert(of);
+        if begins {
             let inner = Arc::clone(inner);
-            self.looks
-                .spawn(async move { (of, inner.look_after(of, &ids).await) });
+            self.looks.spawn(async move {
+                let is_done = inner.look_after(of, &ids).await;
+                Looked {
+                    of,
+                    is_whole,
+                    is_done,
+                }
+            });
         }
+        begins
     }
 
-    /// Comes once one has ended; false where it has not seen all that it was for.
-    async fn ended(&mut self) -> bool {
+    /// Comes once one has ended. Whose it was, where it was for all that is theirs and did not come
+    /// to all of it: what is to land is looked at again soon in any case.
+    async fn ended(&mut self) -> Option<(Address, ChainId)> {
         match self.looks.join_next().await {
-            Some(Ok((of, is_done))) => {
-                self.busy.remove(&of);
-                is_done
+            Some(Ok(looked)) => {
+                self.busy.remove(&looked.of);
+                (looked.is_whole && !looked.is_done).then_some(looked.of)
             }
             // A panic is a fault of the engine's own; whose it was is not known any more.
             Some(Err(error)) => {
                 tracing::error!("looking after transactions came to grief: {error}");
                 self.busy.clear();
-                false
+                None
             }
             None => std::future::pending().await,
         }
@@ -123,12 +151,17 @@ impl Inner {
         self.book.get().map(Book::open_ones).unwrap_or_default()
     }
 
-    /// When to look again, after a look that began then: soon where something is to land, and else
-    /// when all are looked at, if there is one.
-    fn next_look(&self, began: Instant, all_at: Instant) -> Option<Instant> {
+    /// When to look again, after a look that began then: soon where something is to land, or where a
+    /// look was missed, and else when all are looked at, if there is one.
+    fn next_look(
+        &self,
+        began: Instant,
+        all_at: Instant,
+        missed: &BTreeSet<(Address, ChainId)>,
+    ) -> Option<Instant> {
         let open = self.open_ones();
-        let is_any_to_land = open.values().flatten().any(is_to_land);
-        let soon = is_any_to_land.then(|| all_at.min(began + EVERY));
+        let is_soon = !missed.is_empty() || open.values().flatten().any(is_to_land);
+        let soon = is_soon.then(|| all_at.min(began + EVERY));
         soon.or_else(|| (!open.is_empty()).then_some(all_at))
     }
 
@@ -229,6 +262,13 @@ impl Inner {
         if changed.is_empty() {
             return Ok(lost);
         }
+        let mut by_ours = BTreeSet::new();
+        for (sent, verdict) in &changed {
+            let is_replaced = verdict.fate == Fate::Replaced && sent.fate != Fate::Replaced;
+            if is_replaced && self.is_replaced_by_ours(sent).await? {
+                by_ours.insert(sent.id);
+            }
+        }
         let verdicts: Vec<_> = changed
             .iter()
             .map(|(sent, verdict)| (sent.id, *verdict))
@@ -244,9 +284,24 @@ impl Inner {
         };
         self.on_disk(note).await?;
         for (sent, verdict) in changed {
-            self.tell(sent, &verdict);
+            self.tell(sent, &verdict, by_ours.contains(&sent.id));
         }
         Ok(lost)
+    }
+
+    /// Whether one that this engine has sent has landed with the nonce: one that was refused first,
+    /// and is not looked at as often.
+    async fn is_replaced_by_ours(&self, sent: &SentTransaction) -> Result<bool, HostError> {
+        let (account, chain) = (sent.account, sent.chain);
+        let others = self.book()?.with_nonce(account, chain, sent.nonce);
+        let hashes: Vec<_> = others.iter().map(|other| other.hash).collect();
+        for some in hashes.chunks(AT_ONCE) {
+            let look = outlook::look(&*self.reads, chain, account, some).await?;
+            if look.seen.iter().any(|seen| seen.receipt.is_some()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a look before has said so, too: that it is gone, or gone for good.
@@ -273,7 +328,7 @@ impl Inner {
         }
     }
 
-    fn tell(&self, sent: &SentTransaction, verdict: &Verdict) {
+    fn tell(&self, sent: &SentTransaction, verdict: &Verdict, is_by_ours: bool) {
         if sent.fate == verdict.fate {
             return;
         }
@@ -294,7 +349,7 @@ impl Inner {
                     tally.reverted += 1;
                 });
             }
-            Fate::Replaced if self.book.get().is_some_and(|book| book.has_landed_at(sent)) => {
+            Fate::Replaced if is_by_ours => {
                 // Which is no sign of anybody else who has the key.
                 tracing::warn!(%module, %account, %chain, %hash, nonce, "the transaction was replaced: another one that this engine has sent has its nonce");
             }

@@ -46,12 +46,16 @@ pub(crate) enum Mood {
 pub(crate) struct Outside {
     mood: Mutex<Option<Mood>>,
     known: Mutex<BTreeSet<B256>>,
+    landed: Mutex<BTreeSet<B256>>,
+    /// The transactions whose receipts were asked for.
+    asked: Mutex<Vec<B256>>,
     /// Known once it has been asked for.
     unseen: Mutex<Option<B256>>,
     /// Not known any more once it has been asked for.
     fading: Mutex<Option<B256>>,
     is_gone: AtomicBool,
     is_silent_once: AtomicBool,
+    is_unsettled: AtomicBool,
     /// What was given to it, in order.
     given: Mutex<Vec<B256>>,
     counts: Mutex<[u64; 2]>,
@@ -76,6 +80,17 @@ impl Outside {
         self.known.lock().unwrap().insert(hash);
     }
 
+    pub(crate) fn lands(&self, hash: B256) {
+        self.knows(hash);
+        self.landed.lock().unwrap().insert(hash);
+    }
+
+    /// How often it was asked for that one's receipt.
+    pub(crate) fn asked_for(&self, hash: B256) -> usize {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().filter(|asked| **asked == hash).count()
+    }
+
     pub(crate) fn forgets(&self, hash: B256) {
         self.known.lock().unwrap().remove(&hash);
     }
@@ -94,6 +109,11 @@ impl Outside {
 
     pub(crate) fn does_not_answer_once(&self) {
         self.is_silent_once.store(true, Ordering::Relaxed);
+    }
+
+    /// No block is final from now on.
+    pub(crate) fn settles_nothing(&self) {
+        self.is_unsettled.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn estimates(&self, gas: u64) {
@@ -141,9 +161,22 @@ impl Outside {
             "eth_getBalance" => json!(U256::MAX),
             "eth_feeHistory" => json!({ "baseFeePerGas": ["0x7", "0x7"], "reward": [["0x1"]] }),
             "eth_getTransactionCount" if params[1] == "pending" => json!(U64::from(pending)),
+            "eth_getTransactionCount"
+                if params[1] == "finalized" && self.is_unsettled.load(Ordering::Relaxed) =>
+            {
+                json!("0x0")
+            }
             "eth_getTransactionCount" => json!(U64::from(latest)),
             "eth_getTransactionByHash" if is_known() => json!({}),
-            "eth_getTransactionByHash" | "eth_getTransactionReceipt" => Value::Null,
+            "eth_getTransactionByHash" => Value::Null,
+            "eth_getTransactionReceipt" => {
+                let hash: B256 = params[0].as_str().unwrap().parse().unwrap();
+                self.asked.lock().unwrap().push(hash);
+                match self.landed.lock().unwrap().contains(&hash) {
+                    true => json!({ "blockNumber": "0x1", "status": "0x1" }),
+                    false => Value::Null,
+                }
+            }
             other => panic!("{other}"),
         }
     }

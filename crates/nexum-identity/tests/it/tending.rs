@@ -200,3 +200,65 @@ async fn what_is_to_land_again_is_looked_at_soon() {
     soon(&Engine::start(&outside)).await;
     assert_eq!(outside.given(), [hash; 3]);
 }
+
+/// Given one that a node refuses and keeps, and another call's with its nonce, when the first lands,
+/// then the second was replaced by one of this engine's: which raises no alarm.
+#[tokio::test(start_paused = true)]
+async fn what_ours_has_replaced_is_not_counted_as_somebody_elses() {
+    let outside = Arc::new(Outside::default());
+    let engine = Engine::start(&outside);
+    outside.is(Mood::Refuses);
+    engine.send(1, 0, 1).await.unwrap_err();
+    outside.is(Mood::Takes);
+    let second = engine.send(2, 0, 1).await.unwrap();
+    let [first, _] = &outside.on_disk()[..] else {
+        panic!("{:?}", outside.on_disk())
+    };
+    // So that looks at what is to land come before one at all.
+    look(&engine).await;
+    outside.lands(first.hash);
+    outside.forgets(second);
+    outside.counts(1, 1);
+    let looks = tokio::time::timeout(Duration::from_secs(9), engine.sender.tend()).await;
+    assert!(looks.is_err(), "it goes on for as long as it is let");
+    let fates: Vec<_> = outside.on_disk().iter().map(|sent| sent.fate).collect();
+    assert_eq!(fates[1], Fate::Replaced);
+    let tallies = engine.sender.tallies();
+    assert_eq!(tallies.values().next().unwrap().replaced, 0);
+
+    // And one that nobody here has sent.
+    let third = engine.send(3, 0, 1).await.unwrap();
+    outside.forgets(third);
+    outside.counts(2, 2);
+    let looks = tokio::time::timeout(Duration::from_secs(9), engine.sender.tend()).await;
+    assert!(looks.is_err());
+    let tallies = engine.sender.tallies();
+    assert_eq!(tallies.values().next().unwrap().replaced, 1);
+}
+
+/// What has landed is asked for once a minute, however much is sent meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_send_makes_no_look_at_all_that_stays() {
+    let outside = Arc::new(Outside::default());
+    outside.settles_nothing();
+    let engine = Engine::start(&outside);
+    let first = engine.send(1, 0, 1).await.unwrap();
+    outside.lands(first);
+    outside.counts(1, 1);
+    look(&engine).await;
+    assert_eq!(outside.on_disk()[0].fate, LANDED);
+    let tended = async {
+        let ended = tokio::time::timeout(Duration::from_secs(50), engine.sender.tend()).await;
+        assert!(ended.is_err(), "it goes on for as long as it is let");
+    };
+    let sends = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let asked = outside.asked_for(first);
+        for call in 2..=9 {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            engine.send(call, 0, 1).await.unwrap();
+        }
+        assert_eq!(outside.asked_for(first), asked);
+    };
+    tokio::join!(tended, sends);
+}
