@@ -3,9 +3,8 @@
 //!
 //! [`Egress`] is what all modules share: settings, limits, credentials. [`ModuleHttp`] is one
 //! module's way through it, over connections of its own, and implements the port of `nexum-types`.
-//! A request is held against
-//! what the module and the operator allow (`grants`), the address that is dialled against what it
-//! may be (`address`, `lookup`), on every hop anew.
+//! A request is held against what the module and the operator allow (`grants`), the address that is
+//! dialled against what it may be (`address`, `lookup`), on every hop anew.
 //!
 //! Nothing here is kept on disk, no cookie is remembered, no proxy of the environment is used, and
 //! no text of a server or a library gets into an error.

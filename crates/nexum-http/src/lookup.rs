@@ -1,6 +1,6 @@
 //! From a name to the addresses that are dialled, in turns: one module cannot keep the others from
-//! theirs. The addresses that are checked here are those
-//! that the connector gets: nothing looks a name up a second time.
+//! theirs. The addresses that are checked here are those that the connector gets: nothing looks a name
+//! up a second time.
 
 use std::{
     collections::HashMap,

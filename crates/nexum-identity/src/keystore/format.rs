@@ -308,8 +308,10 @@ impl KeyFile {
         let (n, r, p) = cost.scrypt();
         let written =
             Kdf::scrypt(n, r, p, salt.clone()).and_then(|kdf| kdf.derive(&password.raw()));
-        // Both costs are within the bounds; a test writes with each.
-        let derived = written.unwrap_or_else(|error| unreachable!("{error}"));
+        let derived = written.unwrap_or_else(|error| {
+            // A test writes with each of the two costs that there are.
+            unreachable!("what is written with is within the bounds: {error}")
+        });
         let mut encrypted = key.to_bytes();
         cipher::apply(&derived, &iv, &mut *encrypted);
         let mac = Checksum::Keccak.of(&derived, &*encrypted);
