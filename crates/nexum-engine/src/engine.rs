@@ -191,7 +191,10 @@ impl Engine {
         } = setup;
         let config = file.config();
         // First of all: whoever watches over the process sees it start.
-        let listeners = Listeners::bind(&file).map_err(StartError::Refused)?;
+        let listeners = match Listeners::bind(&file) {
+            Ok(listeners) => listeners,
+            Err(refused) => return Err(in_use(&config.state_dir, refused).await),
+        };
         let roster = Arc::new(Roster::new());
         let server = listeners.serve(&roster, &log).map_err(StartError::Serve)?;
         let chains = Chains::new(config.chains.values().cloned()).map_err(StartError::Chain)?;
@@ -371,6 +374,15 @@ pub(crate) fn store_options(manifest: &ModuleManifest) -> StoreOptions {
 }
 
 /// Takes hold of the `state_dir`, which waits for the disk.
+/// Why there is nothing to listen on: an engine that has the same folder has the addresses, too, and
+/// then that it runs is what is to be told.
+async fn in_use(state_dir: &Path, refused: ManifestErrors) -> StartError {
+    match hold(state_dir, StateDir::open_existing).await {
+        Err(locked @ StartError::Store(StoreError::Locked { .. })) => locked,
+        _ => StartError::Refused(refused),
+    }
+}
+
 async fn hold<T: Send + 'static>(
     path: &Path,
     open: impl Fn(PathBuf) -> Result<T, StoreError> + Copy + Send + 'static,

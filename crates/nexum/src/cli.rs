@@ -309,7 +309,7 @@ pub(crate) struct Where {
     /// The state directory, instead of the one that the engine's file names.
     #[arg(long, value_name = "DIR", conflicts_with = "path")]
     pub(crate) state_dir: Option<PathBuf>,
-    /// Print one JSON object instead of text.
+    /// Print JSON instead of text.
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -275,7 +275,7 @@ fn folder(args: &KeyFolderArgs) -> Result<KeyFolder, Failure> {
 }
 
 fn entries(folder: &KeyFolder) -> Result<Vec<nexum_identity::Entry>, Failure> {
-    let what = folder.path().display().to_string();
+    let what = format!("the folder of keystores {}", folder.path().display());
     folder
         .entries()
         .map_err(|error| Failure::other(&what, error))
@@ -347,7 +347,7 @@ fn kind_of(error: &std::env::VarError) -> &'static str {
 
 fn secret_of_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let read = fs::File::open(path).and_then(|mut file| secret_of(&mut file));
-    read.map_err(|error| Failure::other(&path.display().to_string(), error))
+    read.map_err(|error| Failure::other(&format!("the file {}", path.display()), error))
 }
 
 fn secret_of(from: &mut dyn io::Read) -> io::Result<Zeroizing<String>> {

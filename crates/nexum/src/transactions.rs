@@ -29,12 +29,27 @@ async fn list(args: &ListTransactionsArgs) -> Result<(), Failure> {
             && (!args.pending || sent.fate == "pending")
     };
     let asked: Vec<_> = all.into_iter().filter(is_asked_for).collect();
-    show(&args.at, &asked, || as_table(&asked))
+    show(&args.at, &asked, || {
+        match (&args.module, asked.is_empty()) {
+            (Some(module), true) => format!("no transactions of a module named {module}\n"),
+            _ => as_table(&asked),
+        }
+    })
 }
 
 async fn show_one(args: &ShowTransactionArgs) -> Result<(), Failure> {
-    let all = all(&args.at).await?;
     let which = args.which.as_str();
+    let is_hash = which.len() == 66
+        && which
+            .strip_prefix("0x")
+            .is_some_and(|digits| digits.bytes().all(|c| c.is_ascii_hexdigit()));
+    if !is_hash && which.parse::<u64>().is_err() {
+        return Err(Failure::usage(
+            &format!("{which:?} is no transaction"),
+            "give its hash, 0x and 64 hex digits, or its number; `nexum transaction list` shows both",
+        ));
+    }
+    let all = all(&args.at).await?;
     let is_it = |sent: &&TransactionReport| {
         sent.hash.eq_ignore_ascii_case(which) || sent.id.to_string() == which
     };
@@ -89,7 +104,7 @@ fn as_table(sent: &[TransactionReport]) -> String {
 fn as_text(sent: &TransactionReport) -> String {
     let fate = match (sent.block, sent.is_final) {
         (Some(block), true) => format!("{}, in block {block}, for good", sent.fate),
-        (Some(block), false) => format!("{}, in block {block}", sent.fate),
+        (Some(block), false) => format!("{}, in block {block}, not final yet", sent.fate),
         (None, true) => format!("{}, for good", sent.fate),
         (None, false) => sent.fate.clone(),
     };

@@ -177,6 +177,28 @@ fn a_look_at_the_states_keeps_no_engine_from_starting() {
     drop(looks);
 }
 
+/// Given an engine that is started once more, with its folder and its addresses, then what is told is
+/// that it runs, and not that its addresses are taken.
+#[test]
+fn a_second_engine_on_the_same_file_is_told_of_the_first() {
+    let node = Node::at(1);
+    let folder = Folder::following(&node.http(), &["counter"]);
+    let engine = folder.run();
+    let (metrics, health) = (engine.metrics(), engine.health());
+    engine.wait_for_line("module is running");
+    let file = folder.path("nexum-engine.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text
+        .replacen("127.0.0.1:0", &metrics.to_string(), 1)
+        .replacen("127.0.0.1:0", &health.to_string(), 1);
+    std::fs::write(&file, text).unwrap();
+    let second = folder.run().wait();
+    assert_eq!(second.code, Some(4), "{second:?}");
+    let first = format!("in use by another engine (process {})", engine.pid());
+    assert!(second.stderr.contains(&first), "{second:?}");
+    assert_eq!(engine.stop().code, Some(0));
+}
+
 /// Given more entries than an engine tells at once, all of them are shown.
 #[test]
 fn all_entries_of_a_running_module_are_shown() {

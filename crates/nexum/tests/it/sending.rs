@@ -174,7 +174,10 @@ fn transactions_are_seen_with_an_engine_and_without() {
     assert_eq!(landed["block"], 1);
     let shown = stdout(&folder.nexum(&["transaction", "show", "1"]));
     assert!(shown.contains("value        1 wei\n"), "{shown}");
-    assert!(shown.contains("landed, in block 1"), "{shown}");
+    assert!(
+        shown.contains("landed, in block 1, not final yet\n"),
+        "{shown}"
+    );
     let ended = engine.stop();
     assert_eq!(ended.code, Some(0), "{ended:?}");
 
@@ -188,7 +191,15 @@ fn transactions_are_seen_with_an_engine_and_without() {
         "{listed}"
     );
     assert_eq!(fs::read(&file).unwrap(), before, "looking has written");
-    let unknown = folder.nexum(&["transaction", "show", "0x00"]);
+    let nobodys = format!("0x{}", "00".repeat(32));
+    let unknown = folder.nexum(&["transaction", "show", &nobodys]);
     assert_eq!(unknown.status.code(), Some(4));
-    assert!(stderr(&unknown).contains("no transaction 0x00"));
+    assert!(stderr(&unknown).contains(&format!("no transaction {nobodys}")));
+    for none in ["abc", "0x12", "-1"] {
+        let none = folder.nexum(&["transaction", "show", "--", none]);
+        assert_eq!(none.status.code(), Some(2), "{}", stderr(&none));
+    }
+    let others = folder.nexum(&["transaction", "list", "--module", "others"]);
+    let told = "no transactions of a module named others\n";
+    assert_eq!(stdout(&others), told);
 }
