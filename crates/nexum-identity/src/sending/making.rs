@@ -3,12 +3,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use alloy_consensus::{TxEip1559, transaction::RlpEcdsaDecodableTx as _};
+use alloy_consensus::TxEip1559;
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use nexum_manifest::IdentityMethod;
 use nexum_types::{
-    Address, B256, BroadcastError, Bytes, ChainId, Fate, HostError, HostErrorKind, ModuleName,
-    Sent, SentTransaction, U256,
+    Address, B256, BroadcastError, ChainId, Fate, HostError, HostErrorKind, ModuleName, Sent,
+    SentTransaction, U256,
 };
 use tokio::time::sleep;
 
@@ -177,19 +177,21 @@ impl Inner {
         order: &Order,
         transaction: Transaction,
     ) -> Result<Transaction, HostError> {
-        let Transaction(mut made) = transaction;
+        let mut made = transaction;
         let (account, chain) = (order.asked.from, order.chain);
-        let others = self.book()?.with_nonce(account, chain, made.nonce);
+        let others = self.book()?.with_nonce(account, chain, made.0.nonce);
         self.check_refused(&order.module, &others)?;
-        let others: Vec<_> = others.iter().filter_map(|it| unsigned(&it.raw)).collect();
+        let signed = |sent: &SentTransaction| Transaction::of_signed(&sent.raw);
+        let others: Vec<_> = others.iter().filter_map(signed).collect();
         while others.contains(&made) {
+            let Transaction(made) = &mut made;
             made.max_fee_per_gas = made.max_fee_per_gas.saturating_sub(1);
             made.max_priority_fee_per_gas = made.max_priority_fee_per_gas.min(made.max_fee_per_gas);
             if made.max_fee_per_gas == 0 {
                 return Err(lost(chain));
             }
         }
-        Ok(Transaction(made))
+        Ok(made)
     }
 
     /// Holds a module against what the chain has refused of its own with one nonce. What others were
@@ -393,17 +395,11 @@ impl Inner {
     }
 }
 
-/// What was signed, without the signature.
-fn unsigned(raw: &Bytes) -> Option<TxEip1559> {
-    let signed = TxEip1559::eip2718_decode(&mut raw.as_ref()).ok()?;
-    Some(signed.strip_signature())
-}
-
 /// Whether one that was refused does what is wanted now, at a price within the rule's: then it is
 /// handed over again, and nothing else is signed.
 fn is_as_good(gone: &SentTransaction, order: &Order, wanted: &Transaction) -> bool {
     let Transaction(wanted) = wanted;
-    let Some(was) = unsigned(&gone.raw) else {
+    let Some(Transaction(was)) = Transaction::of_signed(&gone.raw) else {
         return false;
     };
     let rule = &order.rule;
